@@ -1,0 +1,110 @@
+"""Answer every OpenAI request once, at the full rate that all your API keys allow together.
+
+``KeyManager(keys)`` once, ``@stable`` on the function that makes the call. See README.md, and the docstrings of the
+names below; each loads on first use, so that ``import stable_openai`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from .clock import ManualClock
+    from .doors.decorator import stable
+    from .errors import (
+        ConfigurationError,
+        InjectionError,
+        NoKeyAvailable,
+        PoolClosed,
+        RequestTooLarge,
+        StableError,
+    )
+    from .keys import Key
+    from .limits import Limits, Window
+    from .pool.events import Event
+    from .pool.lease import Lease
+    from .pool.manager import KeyManager
+    from .pool.pool import KeyPool
+    from .pool.pool import KeyPool as AKPool
+    from .stores.orders import Candidate, Strategy
+    from .stores.snapshots import KeyStatus, LaneStatus, WindowStatus
+    from .verdict import Answer, Reason, Scope, Verdict, judge
+
+__all__ = [
+    "AKPool",
+    "Answer",
+    "Candidate",
+    "ConfigurationError",
+    "Event",
+    "InjectionError",
+    "Key",
+    "KeyManager",
+    "KeyPool",
+    "KeyStatus",
+    "LaneStatus",
+    "Lease",
+    "Limits",
+    "ManualClock",
+    "NoKeyAvailable",
+    "PoolClosed",
+    "Reason",
+    "RequestTooLarge",
+    "Scope",
+    "StableError",
+    "Strategy",
+    "Verdict",
+    "Window",
+    "WindowStatus",
+    "__version__",
+    "judge",
+    "stable",
+]
+
+_HOMES: Final = {
+    "AKPool": "pool.pool",
+    "Answer": "verdict",
+    "Candidate": "stores.orders",
+    "ConfigurationError": "errors",
+    "Event": "pool.events",
+    "InjectionError": "errors",
+    "Key": "keys",
+    "KeyManager": "pool.manager",
+    "KeyPool": "pool.pool",
+    "KeyStatus": "stores.snapshots",
+    "LaneStatus": "stores.snapshots",
+    "Lease": "pool.lease",
+    "Limits": "limits",
+    "ManualClock": "clock",
+    "NoKeyAvailable": "errors",
+    "PoolClosed": "errors",
+    "Reason": "verdict",
+    "RequestTooLarge": "errors",
+    "Scope": "verdict",
+    "StableError": "errors",
+    "Strategy": "stores.orders",
+    "Verdict": "verdict",
+    "Window": "limits",
+    "WindowStatus": "stores.snapshots",
+    "judge": "verdict",
+    "stable": "doors.decorator",
+}
+_OTHER_NAMES: Final = {"AKPool": "KeyPool"}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("stable-openai")
+    elif name in _HOMES:
+        module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+        value = getattr(module, _OTHER_NAMES.get(name, name))
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,112 @@
+"""What can go wrong, as exceptions that carry data.
+
+::
+
+    StableError
+    ├── ConfigurationError (ValueError)     a key, a limit, an option or a file is wrong; names the field
+    │   └── InjectionError (TypeError)      a function has nothing that @stable could inject
+    ├── NoKeyAvailable                      every key is out for longer than the call may wait
+    ├── RequestTooLarge                     the call needs more tokens than any key's limit allows
+    └── PoolClosed                          the pool was closed while, or before, the call was made
+
+A provider's own exceptions are never wrapped: what ends a call is the provider's exception, with notes of
+each attempt.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "ConfigurationError",
+    "InjectionError",
+    "NoKeyAvailable",
+    "PoolClosed",
+    "RequestTooLarge",
+    "StableError",
+]
+
+
+class StableError(Exception):
+    """The root of all errors that this library raises of its own."""
+
+
+class ConfigurationError(StableError, ValueError):
+    """A key, limit, option or file is wrong.
+
+    Attributes:
+        field: The name of what is wrong, such as ``limits.rpm`` or ``keys[3]``.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[type[ConfigurationError], tuple[str, str]]:
+        return type(self), (self.field, self.problem)
+
+
+class InjectionError(ConfigurationError, TypeError):
+    """A function was decorated that has no parameter which the pool could fill."""
+
+
+class NoKeyAvailable(StableError):
+    """No key is eligible now, and none will be within the time that the call may wait.
+
+    The provider's last error, where there was one, is the ``__cause__``.
+
+    Attributes:
+        retry_after: Seconds until the earliest key is expected back; None where none is expected.
+        reasons: Why each key is out, by the key's name.
+        model: The model that was asked for, or None.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        retry_after: float | None = None,
+        reasons: Mapping[str, str] | None = None,
+        model: str | None = None,
+    ) -> None:
+        super().__init__(problem)
+        self.retry_after = retry_after
+        self.reasons = dict(reasons or {})
+        self.model = model
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_no_key, (str(self), self.retry_after, self.reasons, self.model)
+
+
+def _rebuild_no_key(
+    problem: str, retry_after: float | None, reasons: dict[str, str], model: str | None
+) -> NoKeyAvailable:
+    return NoKeyAvailable(problem, retry_after=retry_after, reasons=reasons, model=model)
+
+
+class RequestTooLarge(StableError):
+    """The call needs more tokens than any key's limit ever allows, so waiting would not help.
+
+    Attributes:
+        tokens: What the call asked for.
+        largest: The most that any key's limits allow in one request.
+    """
+
+    def __init__(self, tokens: int, largest: int) -> None:
+        super().__init__(
+            f"the request needs {tokens} tokens, but the largest token limit of any key is {largest}: "
+            "send a smaller request, or tell the pool of a higher limit"
+        )
+        self.tokens = tokens
+        self.largest = largest
+
+    def __reduce__(self) -> tuple[type[RequestTooLarge], tuple[int, int]]:
+        return type(self), (self.tokens, self.largest)
+
+
+class PoolClosed(StableError):
+    """The pool was closed; make a new one."""

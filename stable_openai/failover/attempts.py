@@ -1,0 +1,260 @@
+"""Failover as decisions without I/O, and the two pumps that act on them.
+
+``Call`` decides: after each attempt, whether to go on, where, and when. ``Attempts`` acts: its ``__next__`` waits and
+fetches a key in a thread, its ``__anext__`` in a task. An ``Attempt`` is a context manager that only records what
+happened inside. So the drivers of all four kinds of function are::
+
+    for attempt in call.attempts():
+        with attempt:
+            return attempt.result(function(...))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from stable_openai.errors import NoKeyAvailable, StableError
+from stable_openai.pool.reactions import outcome_of
+from stable_openai.pool.usage import tokens_used
+from stable_openai.stores.protocol import Ask, Outcome
+from stable_openai.verdict import Reason
+
+from .notes import note_attempts
+from .patience import retry_state
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from types import TracebackType
+
+    from stable_openai.keys import Key
+    from stable_openai.pool.pool import KeyPool
+    from stable_openai.stores.protocol import Grant
+    from stable_openai.stores.queues import Slot
+    from stable_openai.verdict import Verdict
+
+    from .patience import Patience
+
+__all__ = ["Attempt", "Attempts", "Call", "Record"]
+
+T = TypeVar("T")
+_ENDED: Final = Outcome()
+_REFUSED_EVERYWHERE: Final = frozenset({Reason.PERMISSION_DENIED, Reason.MODEL_UNAVAILABLE_FOR_KEY})
+
+
+@dataclass(slots=True)
+class Record:
+    """One failed attempt, as it is noted on the final exception."""
+
+    key: str
+    masked: str
+    verdict: Verdict
+    paused: float = 0.0
+
+    @property
+    def trouble(self) -> bool:
+        """Whether the provider itself had trouble."""
+        return self.verdict.is_provider_trouble
+
+
+class Call:
+    """One call of the user's, over as many attempts as it takes.
+
+    Args:
+        pool: Where keys come from.
+        patience: The bounds.
+        model: The model that it is for, or None.
+        tokens: Tokens to reserve for each attempt.
+    """
+
+    __slots__ = ("_error", "_patience", "_started", "_ticket", "_waited", "ask", "grant", "pause", "pool", "records")
+
+    def __init__(self, pool: KeyPool, patience: Patience, model: str | None, tokens: int = 0) -> None:
+        self.pool = pool
+        self.ask = Ask(model, tokens)
+        self.grant: Grant | None = None
+        self.records: list[Record] = []
+        self.pause = 0.0
+        self._patience = patience
+        self._error: Exception | None = None
+        self._started = pool.store.now()
+        self._waited = 0.0
+        self._ticket: int | None = None
+
+    def attempts(self) -> Attempts:
+        """The attempts, one after the other, for ``for`` and ``async for``."""
+        return Attempts(self)
+
+    # -- what happened
+
+    def adopt(self, slot: Slot) -> Call:
+        """Take over an attempt that was granted on the hot path."""
+        self.grant = self.pool.store.adopt(slot, self.ask)
+        return self
+
+    def granted(self, grant: Grant, asked_at: float) -> Attempt:
+        """A key was granted."""
+        self.grant = grant
+        self._waited += self.pool.store.now() - asked_at
+        return Attempt(self, grant)
+
+    def succeeded(self, tokens: int | None) -> None:
+        """The attempt ended well."""
+        self._settle(Outcome(success=True, tokens=tokens))
+
+    def failed(self, error: BaseException, *, begun: bool = False) -> bool:
+        """The attempt raised: settle it, and decide whether to go on.
+
+        Args:
+            error: What was raised.
+            begun: Whether the caller has already received a part of the answer, so that there is no way back.
+        """
+        if not isinstance(error, Exception):
+            self._settle(_ENDED)  # interrupted, cancelled or closed: that tells nothing about the key
+            return False
+        grant = self.grant
+        assert grant is not None  # noqa: S101  # an attempt runs on a grant
+        verdict = self.pool.judge(error)
+        self._settle(outcome_of(verdict))
+        if verdict.reason is Reason.NOT_PROVIDER:
+            return False
+        self._error = error
+        self.records.append(Record(grant.name, grant.key.masked, verdict))
+        self.pause = 0.0
+        if not begun and self._goes_on(verdict, error, grant.name):
+            return True
+        note_attempts(error, self.records)
+        return False
+
+    def _goes_on(self, verdict: Verdict, error: Exception, name: str) -> bool:
+        if not (verdict.retry_elsewhere or verdict.is_provider_trouble):
+            return False
+        now = self.pool.store.now()
+        state = retry_state(self._started, now, self.records, error)
+        if self._patience.is_over(self.records, len(self.pool), state):
+            return False
+        if verdict.is_provider_trouble:
+            self.pause = verdict.wait_s if verdict.wait_s is not None else self._patience.pause(state)
+            if self.pause > self._left(now):
+                return False
+            self.records[-1].paused = self.pause
+        self.ask.avoid |= {name}
+        if verdict.oversized or verdict.reason in _REFUSED_EVERYWHERE:
+            self.ask.shun |= {name}
+        return True
+
+    def _settle(self, outcome: Outcome) -> None:
+        grant, self.grant = self.grant, None
+        if grant is not None:
+            self.pool.settle(grant, outcome)
+
+    # -- what next
+
+    def _left(self, now: float) -> float:
+        """Seconds that may still be spent in waiting."""
+        patience, pool = self._patience, self.pool
+        max_wait = pool.max_wait if patience.max_wait is None else patience.max_wait
+        timeout = pool.timeout if patience.timeout is None else patience.timeout
+        left = max_wait - self._waited
+        return left if timeout is None else min(left, timeout - (now - self._started))
+
+    def budget(self, now: float) -> float:
+        """Seconds that may be waited for a key now."""
+        return max(self._left(now), 0.0)
+
+    def ticket(self) -> int:
+        """The call's place in the line, the same for all its attempts."""
+        if self._ticket is None:
+            self._ticket = self.pool.line.ticket()
+        return self._ticket
+
+    def ended(self, error: StableError) -> Exception:
+        """What to raise where no key could be had: our own error, or the provider's where every key has refused."""
+        refused = all(
+            record.verdict.reason in _REFUSED_EVERYWHERE or record.verdict.oversized for record in self.records
+        )
+        final: Exception = error
+        if self._error is not None:
+            if refused and isinstance(error, NoKeyAvailable):
+                final = self._error
+            else:
+                error.__cause__ = self._error
+        note_attempts(final, self.records)
+        return final
+
+
+class Attempt:
+    """One attempt: the key, and a context that records how it ends and swallows what will be tried again."""
+
+    __slots__ = ("_call", "_tokens", "begun", "grant")
+
+    def __init__(self, call: Call, grant: Grant) -> None:
+        self._call = call
+        self.grant = grant
+        self._tokens: int | None = None
+        self.begun: list[None] = []  # grows when the caller gets a part of the answer: a failure is final then
+
+    @property
+    def key(self) -> Key:
+        """The key to use."""
+        return self.grant.key
+
+    def result(self, value: T) -> T:
+        """Note what the answer says about its use of tokens, and pass it on."""
+        if self.grant.tokens:
+            self._tokens = tokens_used(value)
+        return value
+
+    def __enter__(self) -> Attempt:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if error is None:
+            self._call.succeeded(self._tokens)
+            return False
+        return self._call.failed(error, begun=bool(self.begun))
+
+
+class Attempts:
+    """The two pumps."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __iter__(self) -> Iterator[Attempt]:
+        return self
+
+    def __next__(self) -> Attempt:
+        call = self._call
+        pool = call.pool
+        if call.pause:
+            pool.clock.sleep(call.pause)
+        now = pool.store.now()
+        try:
+            grant = pool.obtain(call.ask, call.budget(now), call.ticket())
+        except StableError as error:
+            final: Any = call.ended(error)
+        else:
+            return call.granted(grant, now)
+        raise final
+
+    def __aiter__(self) -> AsyncIterator[Attempt]:
+        return self
+
+    async def __anext__(self) -> Attempt:
+        call = self._call
+        pool = call.pool
+        if call.pause:
+            await pool.clock.asleep(call.pause)
+        now = pool.store.now()
+        try:
+            grant = await pool.aobtain(call.ask, call.budget(now), call.ticket())
+        except StableError as error:
+            final: Any = call.ended(error)
+        else:
+            return call.granted(grant, now)
+        raise final

@@ -1,0 +1,152 @@
+"""Keys and owners as a user tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import ConfigurationError
+from .limits import Limits, as_limits
+from .masking import Secret, mask
+
+__all__ = ["Key", "as_keys", "split_limits"]
+
+ANY_MODEL = "*"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Key:
+    """One credential and what its holder tells of it.
+
+    Args:
+        secret: What goes into the Authorization header. Never shown: ``repr`` and messages have it masked.
+        name: How it is called in status rows, logs and events; unique in a pool. Default: its place and mask.
+        owner: The organisation, project or account whose quota it draws on; keys of one owner share its limits.
+        base_url: The endpoint it belongs to, where that is not the default one.
+        models: The models it may be used for; None for all.
+        limits: ``Limits`` of the key, or a mapping of model to ``Limits`` (``"*"`` for the key as a whole).
+        weight: Its share under the strategy ``weighted``, a positive number.
+
+    Raises:
+        ConfigurationError: A field is wrong; the message names the field and never shows the secret.
+    """
+
+    secret: str = field(repr=False)
+    name: str | None = None
+    owner: str | None = None
+    base_url: str | None = None
+    models: frozenset[str] | None = None
+    limits: Limits = field(default_factory=Limits)
+    model_limits: Mapping[str, Limits] = field(default_factory=dict)
+    weight: float = 1.0
+
+    def __init__(
+        self,
+        secret: str,
+        *,
+        name: str | None = None,
+        owner: str | None = None,
+        base_url: str | None = None,
+        models: Iterable[str] | None = None,
+        limits: Limits | Mapping[str, Any] | None = None,
+        weight: float = 1.0,
+    ) -> None:
+        problem = _fault_of(secret)
+        if problem:
+            raise ConfigurationError("key" if name is None else f"key {name!r}", problem)
+        for label, value in (("name", name), ("owner", owner), ("base_url", base_url)):
+            if value is not None and (not isinstance(value, str) or not value.strip()):
+                raise ConfigurationError(f"key.{label}", "must be a text that is not empty")
+        if isinstance(models, str):
+            raise ConfigurationError("key.models", "must be a list of model names, not one text")
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < float("inf"):
+            raise ConfigurationError("key.weight", f"must be a positive number, not {weight!r}")
+        own, by_model = split_limits(limits, "key.limits")
+        put = object.__setattr__
+        put(self, "secret", Secret(secret))
+        put(self, "name", name)
+        put(self, "owner", owner)
+        put(self, "base_url", base_url)
+        put(self, "models", None if models is None else frozenset(models))
+        put(self, "limits", own)
+        put(self, "model_limits", by_model)
+        put(self, "weight", float(weight))
+
+    @property
+    def masked(self) -> str:
+        """The secret as it may be shown, ``sk-…abcd``."""
+        return mask(self.secret)
+
+    def __repr__(self) -> str:
+        owner = f", owner={self.owner!r}" if self.owner else ""
+        return f"<Key {self.name or '(unnamed)'} {self.masked}{owner}>"
+
+
+def split_limits(value: Limits | Mapping[str, Any] | None, where: str) -> tuple[Limits, dict[str, Limits]]:
+    """Tell limits of a whole (``Limits``, or its fields) from limits by model (a mapping of names to either)."""
+    if not isinstance(value, Mapping) or set(value) & set(Limits.__dataclass_fields__):
+        return as_limits(value, where), {}
+    by_model = {model: as_limits(limits, f"{where}[{model!r}]") for model, limits in value.items()}
+    return by_model.pop(ANY_MODEL, Limits()), by_model
+
+
+def as_keys(keys: str | Key | Iterable[str | Key | Mapping[str, Any]]) -> list[Key]:
+    """Make keys of secrets, ``Key`` objects and mappings of their fields; names the place of a bad one.
+
+    Raises:
+        ConfigurationError: A key is bad, or the same secret or name stands there twice.
+    """
+    if isinstance(keys, (str, Key)):
+        keys = [keys]
+    try:
+        entries = list(keys)
+    except TypeError:
+        raise ConfigurationError("keys", f"must be a list of keys, not {type(keys).__name__}") from None
+    found: list[Key] = []
+    seen: dict[str, int] = {}
+    for index, entry in enumerate(entries):
+        key = _as_key(entry, f"keys[{index}]")
+        if key.secret in seen:
+            raise ConfigurationError(f"keys[{index}]", f"is the same as keys[{seen[key.secret]}] ({key.masked})")
+        seen[key.secret] = index
+        found.append(key)
+    names: set[str] = set()
+    for key in found:
+        if key.name in names:
+            raise ConfigurationError("keys", f"two keys have the name {key.name!r}")
+        if key.name is not None:
+            names.add(key.name)
+    return found
+
+
+def _as_key(entry: object, where: str) -> Key:
+    if isinstance(entry, Key):
+        return entry
+    try:
+        if isinstance(entry, Mapping):
+            fields = dict(entry)
+            if "secret" not in fields:
+                raise ConfigurationError("secret", "is missing")
+            return Key(fields.pop("secret"), **fields)
+        return Key(entry)  # type: ignore[arg-type]  # Key itself refuses what is no text
+    except TypeError as error:
+        raise ConfigurationError(where, str(error).replace("Key.__init__() ", "")) from None
+    except ConfigurationError as error:
+        field = error.field.removeprefix("key").lstrip(".")
+        raise ConfigurationError(f"{where}.{field}" if field else where, error.problem) from None
+
+
+def _fault_of(secret: object) -> str | None:
+    """What is wrong with a secret, in words that do not show it."""
+    if not isinstance(secret, str):
+        return f"must be a text, not {type(secret).__name__}"
+    if not secret:
+        return "is empty"
+    if not secret.isascii():
+        return "has a character that is not ASCII; was it copied with a typographic dash or quote?"
+    if secret.split() != [secret]:
+        return "has white space or a line break in or around it"
+    if not secret.isprintable():
+        return "has a control character in it"
+    return None

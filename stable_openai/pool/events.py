@@ -1,0 +1,109 @@
+"""What happened to a key, told to the log and to whoever listens."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from stable_openai.stores.lanes import Kind, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stable_openai.stores.protocol import Change
+
+__all__ = ["Event", "Listener", "Listeners", "event_of"]
+
+logger: Final = logging.getLogger("stable_openai")
+logger.addHandler(logging.NullHandler())
+
+_KINDS: Final = {
+    Standing.OPEN: "revived",
+    Standing.COOLING: "cooldown",
+    Standing.PARKED: "parked",
+    Standing.BARRED: "barred",
+    Standing.RETIRED: "retired",
+}
+_LEVELS: Final = {
+    "cooldown": logging.INFO,
+    "parked": logging.WARNING,
+    "barred": logging.WARNING,
+    "retired": logging.ERROR,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something happened to a key, or to a lane that it goes through.
+
+    Attributes:
+        kind: ``"cooldown"``, ``"parked"``, ``"barred"`` (this model on this key), ``"retired"``, ``"revived"``,
+            ``"added"`` or ``"removed"``.
+        key: The key's name.
+        lane: What is concerned: ``"key"``, ``"key and model"``, ``"owner"`` or ``"owner and model"``.
+        seconds: For how long, in seconds; infinity until somebody revives it; 0 where that does not apply.
+        reason: Why, in one of the verdict's words.
+        note: The evidence, in the provider's words, masked.
+        owner: The owner, where its lane is concerned.
+        model: The model, where one is concerned.
+    """
+
+    kind: str
+    key: str
+    lane: str = "key"
+    seconds: float = 0.0
+    reason: str = ""
+    note: str = ""
+    owner: str | None = None
+    model: str | None = None
+
+    def __str__(self) -> str:
+        who = f"owner {self.owner} (seen on {self.key})" if self.owner else self.key
+        model = f" for {self.model}" if self.model else ""
+        seconds = f" for {self.seconds:.1f} s" if 0 < self.seconds < float("inf") else ""
+        why = f": {self.reason}" if self.reason else ""
+        note = f" ({self.note})" if self.note else ""
+        return f"{who}{model}: {self.kind}{seconds}{why}{note}"
+
+
+Listener = "Callable[[Event], object]"
+
+
+def event_of(change: Change) -> Event:
+    """The event of a change that a store reports."""
+    return Event(
+        kind=_KINDS[change.standing],
+        key=change.key,
+        lane=Kind(change.kind).value,
+        seconds=change.seconds,
+        reason=change.reason,
+        note=change.note,
+        owner=change.owner,
+        model=change.model,
+    )
+
+
+class Listeners:
+    """Those who are told; a listener that fails is logged and harms nobody."""
+
+    def __init__(self) -> None:
+        self._listeners: tuple[Callable[[Event], object], ...] = ()
+
+    def add(self, listener: Callable[[Event], object]) -> Callable[[], None]:
+        """Tell this one from now on; the result, when called, ends that."""
+        self._listeners = (*self._listeners, listener)
+
+        def forget() -> None:
+            self._listeners = tuple(known for known in self._listeners if known is not listener)
+
+        return forget
+
+    def tell(self, event: Event) -> None:
+        """Log the event in one line, and tell everybody. Never called under a lock."""
+        logger.log(_LEVELS.get(event.kind, logging.INFO), "%s", event)
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:
+                logger.exception("an event listener failed")

@@ -1,0 +1,88 @@
+"""The process-wide pool."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from stable_openai.errors import ConfigurationError
+from stable_openai.key_sources import keys_from_env
+
+from .pool import KeyPool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from stable_openai.keys import Key
+
+__all__ = ["KeyManager", "current"]
+
+
+class _OnePerProcess(type):
+    """Calling the class makes its one instance, or gets it back and adds the keys that are new."""
+
+    def __call__(cls, keys: Any = None, **options: Any) -> Any:
+        with _making:
+            manager = KeyManager.instance
+            if manager is None:
+                if keys is None:
+                    keys = _keys_of_environment()
+                manager = KeyManager.instance = super().__call__(keys, **options)
+                return manager
+            differing = manager.options.contradictions(options)
+            if differing:
+                raise ConfigurationError(
+                    differing[0],
+                    "differs from that of the KeyManager which runs already; change it there, "
+                    "make a KeyPool of your own, or call KeyManager.reset() first",
+                )
+            if keys is not None:
+                manager.merge(keys)
+            return manager
+
+
+class KeyManager(KeyPool, metaclass=_OnePerProcess):
+    """The process-wide pool: ``KeyManager(keys, **options)`` makes it, ``KeyManager()`` gets it back.
+
+    ``KeyManager(keys)`` a second time adds the keys that are new and keeps the counts of those it has; options that
+    contradict the running ones raise. A process that never made one gets it from the environment:
+    ``OPENAI_API_KEYS``, ``OPENAI_API_KEY_1…``, ``OPENAI_API_KEY``. Takes what ``KeyPool`` takes.
+
+    Raises:
+        ConfigurationError: A key or an option is wrong, contradicts the running ones, or there is no key anywhere.
+    """
+
+    instance: KeyManager | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, keys: str | Key | Iterable[str | Key | Mapping[str, Any]] | None = None, **options: Any
+        ) -> None: ...
+
+    @classmethod
+    def reset(cls) -> None:
+        """Forget the process-wide pool, so that the next call makes a new one; for tests."""
+        with _making:
+            manager, KeyManager.instance = KeyManager.instance, None
+        if manager is not None:
+            manager.close()
+
+
+_making = threading.RLock()
+
+
+def current() -> KeyManager:
+    """The process-wide pool, made from the environment where nobody has made it yet."""
+    return KeyManager.instance or KeyManager()
+
+
+def _keys_of_environment() -> list[Key]:
+    keys = keys_from_env()
+    if not keys:
+        raise ConfigurationError(
+            "keys",
+            "there are none: call KeyManager(['sk-…', 'sk-…']) once, or set OPENAI_API_KEYS (a list, separated by "
+            "commas), OPENAI_API_KEY_1 and so on, or OPENAI_API_KEY",
+        )
+    return keys

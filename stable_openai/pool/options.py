@@ -1,0 +1,98 @@
+"""A pool's options, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from stable_openai.errors import ConfigurationError
+from stable_openai.keys import split_limits
+from stable_openai.limits import Limits, as_limits
+from stable_openai.stores.orders import StrategyLike, check_strategy
+
+if TYPE_CHECKING:
+    from stable_openai.clock import Clock
+
+__all__ = ["Options", "check_seconds"]
+
+_LIMIT_FIELDS: Final = tuple(Limits.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a ``KeyPool``, as its docstring has them."""
+
+    strategy: StrategyLike = "round-robin"
+    limits: Limits = field(default_factory=Limits)
+    owners: Mapping[str, tuple[Limits, dict[str, Limits]]] = field(default_factory=dict)
+    store: str = "memory://"
+    max_wait: float = 120.0
+    timeout: float | None = None
+    rules: tuple[Callable[..., Any], ...] = ()
+    clock: Clock | None = None
+    given: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Options:
+        """Check options and give the others their defaults.
+
+        Raises:
+            ConfigurationError: An option is unknown or wrong; the message names it.
+        """
+        rest = dict(options)
+        given = frozenset(rest)
+        loose = {name: rest.pop(name) for name in _LIMIT_FIELDS if name in rest}
+        limits = as_limits(rest.pop("limits", None))
+        if loose:
+            if limits:
+                raise ConfigurationError("limits", f"give either limits or {', '.join(loose)}")
+            limits = as_limits(loose)
+        unknown = sorted(set(rest) - set(cls.__dataclass_fields__))
+        if unknown:
+            known = sorted({*cls.__dataclass_fields__, *_LIMIT_FIELDS} - {"given"})
+            raise ConfigurationError(unknown[0], f"is no option of a pool; known are {', '.join(known)}")
+        rest["strategy"] = check_strategy(rest.get("strategy", "round-robin"))
+        rest["owners"] = _owners(rest.get("owners", {}))
+        rest["max_wait"] = check_seconds("max_wait", rest.get("max_wait", 120.0))
+        if rest.get("timeout") is not None:
+            rest["timeout"] = check_seconds("timeout", rest["timeout"])
+        rest["rules"] = _rules(rest.get("rules", ()))
+        if rest.get("store", "memory://") != "memory://":
+            raise ConfigurationError("store", "must be 'memory://'")
+        return cls(limits=limits, given=given, **rest)
+
+    @property
+    def strategy_name(self) -> str:
+        """The strategy's name, or the class of the user's own."""
+        return self.strategy if isinstance(self.strategy, str) else type(self.strategy).__name__
+
+    def contradictions(self, options: Mapping[str, Any]) -> list[str]:
+        """The names of those options that are given and differ from these."""
+        other = Options.of(options)
+        names = {"limits" if name in _LIMIT_FIELDS else name for name in other.given}
+        return sorted(name for name in names if getattr(other, name) != getattr(self, name))
+
+
+def _owners(owners: object) -> dict[str, tuple[Limits, dict[str, Limits]]]:
+    if not isinstance(owners, Mapping):
+        raise ConfigurationError("owners", "must map an owner's name to its limits")
+    return {str(name): split_limits(limits, f"owners[{name!r}]") for name, limits in owners.items()}
+
+
+def check_seconds(name: str, value: object) -> float:
+    """A number of seconds from 0 up.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise ConfigurationError(name, f"must be a number of seconds from 0 up, not {value!r}")
+    return float(value)
+
+
+def _rules(rules: object) -> tuple[Callable[..., Any], ...]:
+    found = (rules,) if callable(rules) else tuple(rules) if isinstance(rules, (list, tuple)) else None
+    if found is None or not all(callable(rule) for rule in found):
+        raise ConfigurationError("rules", "must be a callable or a list of them")
+    return found

@@ -1,0 +1,245 @@
+"""Who waits for a key: first come, first served, threads and tasks in one line.
+
+Nothing polls. A waiter sleeps until it is handed a grant, or the word that there will be none in time; one alarm
+per line is set for the earliest moment at which that can change. Whoever changes the state (a settlement, a key that
+is added, the alarm) serves the line, in the order of the tickets; per model the line is strict, and a model that
+can't be served holds up no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from stable_openai.errors import PoolClosed, RequestTooLarge
+from stable_openai.stores.protocol import Grant, Outcome, Refusal
+
+if TYPE_CHECKING:
+    from stable_openai.clock import Alarm, Clock
+    from stable_openai.stores.memory import MemoryStore
+    from stable_openai.stores.protocol import Ask
+
+__all__ = ["Line", "TaskWaiter", "ThreadWaiter", "Waiter"]
+
+_NEVER: Final = float("inf")
+_UNUSED: Final = Outcome(unused=True)
+
+Result = Grant | Refusal | RequestTooLarge | PoolClosed
+
+
+class Waiter:
+    """One call that waits.
+
+    Args:
+        ask: What it wants.
+        ticket: Its place: lower is served first.
+        deadline: The moment of the store's time after which it gives up.
+    """
+
+    __slots__ = ("ask", "deadline", "result", "ticket")
+
+    def __init__(self, ask: Ask, ticket: int, deadline: float) -> None:
+        self.ask = ask
+        self.ticket = ticket
+        self.deadline = deadline
+        self.result: Result | None = None
+
+    def deliver(self) -> bool:
+        """Wake the caller; False where there is nobody to wake any more."""
+        raise NotImplementedError
+
+
+class ThreadWaiter(Waiter):
+    """A thread that waits."""
+
+    __slots__ = ("_gate",)
+
+    def __init__(self, ask: Ask, ticket: int, deadline: float) -> None:
+        super().__init__(ask, ticket, deadline)
+        self._gate = threading.Lock()
+        self._gate.acquire()
+
+    def deliver(self) -> bool:
+        self._gate.release()
+        return True
+
+    def wait(self) -> None:
+        """Block until something was delivered."""
+        self._gate.acquire()
+
+
+class TaskWaiter(Waiter):
+    """A task that waits, on the loop that it runs in."""
+
+    __slots__ = ("_future", "_loop")
+
+    def __init__(self, ask: Ask, ticket: int, deadline: float) -> None:
+        super().__init__(ask, ticket, deadline)
+        self._loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[None] = self._loop.create_future()
+
+    def deliver(self) -> bool:
+        try:
+            self._loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:  # the loop was closed meanwhile
+            return False
+        return True
+
+    def _wake(self) -> None:
+        if not self._future.done():
+            self._future.set_result(None)
+
+    async def wait(self) -> None:
+        """Wait until something was delivered."""
+        await self._future
+
+
+class Line:
+    """The waiting line of a pool.
+
+    Attributes:
+        groups: Those who wait, by model. Empty means that nobody does.
+    """
+
+    def __init__(self, store: MemoryStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._tickets = itertools.count()
+        self.groups: dict[str | None, deque[Waiter]] = {}
+        store.crowd = self.groups
+        self.start_afresh()
+
+    def start_afresh(self) -> None:
+        """Forget all who wait: after a fork they are threads of another process."""
+        self._lock = threading.Lock()
+        self.groups.clear()
+        self._deadlines: list[tuple[float, int, Waiter]] = []
+        self._alarm: Alarm | None = None
+        self._closed = False
+
+    def ticket(self) -> int:
+        """A place in the line, behind all that were handed out before."""
+        return next(self._tickets)
+
+    def __len__(self) -> int:
+        return sum(len(group) for group in tuple(self.groups.values()))
+
+    # -- coming and going
+
+    def join(self, waiter: Waiter) -> None:
+        """Stand in line; the waiter may be served before this returns."""
+        with self._lock:
+            group = self.groups.setdefault(waiter.ask.model, deque())
+            place = len(group)
+            while place and group[place - 1].ticket > waiter.ticket:
+                place -= 1  # a call that goes on after a failure keeps the place it had
+            group.insert(place, waiter)
+            if waiter.deadline < _NEVER:
+                heapq.heappush(self._deadlines, (waiter.deadline, waiter.ticket, waiter))
+            served = self._serve()
+        self._deliver(served)
+
+    def leave(self, waiter: Waiter) -> None:
+        """Leave the line; what was handed over meanwhile is given back and goes to the next."""
+        with self._lock:
+            if waiter.result is None:
+                self._remove(waiter)
+                waiter.result = Refusal(_NEVER)
+        if isinstance(waiter.result, Grant):
+            self._store.settle(waiter.result, _UNUSED)
+        self.serve()
+
+    def close(self) -> None:
+        """Send everybody away with ``PoolClosed``."""
+        with self._lock:
+            self._closed = True
+            served = self._serve()
+        self._deliver(served)
+
+    def _remove(self, waiter: Waiter) -> None:
+        group = self.groups[waiter.ask.model]
+        group.remove(waiter)
+        if not group:
+            del self.groups[waiter.ask.model]
+
+    # -- serving
+
+    def serve(self) -> None:
+        """Hand out what can be handed out now."""
+        with self._lock:
+            served = self._serve()
+        self._deliver(served)
+
+    def _deliver(self, served: list[Waiter]) -> None:
+        for waiter in served:
+            if not waiter.deliver() and isinstance(waiter.result, Grant):
+                self._store.settle(waiter.result, _UNUSED)
+                self.serve()
+
+    def _serve(self) -> list[Waiter]:
+        now = self._store.now()
+        served = self._expire(now)
+        earliest = _NEVER
+        heads = [(group[0].ticket, index, model) for index, (model, group) in enumerate(self.groups.items())]
+        heapq.heapify(heads)
+        while heads:
+            _, index, model = heapq.heappop(heads)
+            group = self.groups[model]
+            head = group[0]
+            result = self._try(head.ask)
+            if isinstance(result, Refusal) and (result.at <= head.deadline or (result.pending and result.at == _NEVER)):
+                earliest = min(earliest, result.at)
+                continue
+            head.result = result
+            served.append(head)
+            group.popleft()
+            if group:
+                heapq.heappush(heads, (group[0].ticket, index, model))
+            else:
+                del self.groups[model]
+        self._set_alarm(earliest)
+        return served
+
+    def _try(self, ask: Ask) -> Result:
+        if self._closed:
+            return PoolClosed("the pool was closed while this call waited for a key")
+        try:
+            return self._store.grant(ask)
+        except RequestTooLarge as error:
+            return error
+
+    def _expire(self, now: float) -> list[Waiter]:
+        expired = []
+        deadlines = self._deadlines
+        while deadlines and (deadlines[0][2].result is not None or deadlines[0][0] <= now):
+            waiter = heapq.heappop(deadlines)[2]
+            if waiter.result is None:
+                self._remove(waiter)
+                waiter.result = Refusal(_NEVER, pending=True)
+                expired.append(waiter)
+        if len(deadlines) > 2 * len(self) + 64:
+            self._deadlines = [entry for entry in deadlines if entry[2].result is None]
+            heapq.heapify(self._deadlines)
+        return expired
+
+    def _set_alarm(self, at: float) -> None:
+        if self._deadlines:
+            at = min(at, self._deadlines[0][0])
+        when = self._store.alarm_time(at)
+        if self._alarm is not None:
+            if self._alarm.when == when and not self._alarm.cancelled:
+                return
+            self._alarm.cancel()
+            self._alarm = None
+        if at < _NEVER and self.groups:
+            self._alarm = self._clock.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        with self._lock:
+            self._alarm = None
+            served = self._serve()
+        self._deliver(served)

@@ -1,0 +1,142 @@
+"""Choosing: from what is ready, in the strategy's order, the first slot that is eligible.
+
+All functions are called under the store's lock.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stable_openai.errors import RequestTooLarge
+
+from .lanes import INFINITY, Lane, Standing
+from .protocol import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .orders import Order
+    from .protocol import Ask
+    from .queues import Queue, Slot
+    from .roster import Roster
+
+__all__ = ["choose", "refusal", "renew_credit", "rouse"]
+
+
+def choose(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
+    """The slot to use now, taken out of its order; None where none is eligible."""
+    queue.wake(now)
+    while True:
+        slot = _search(roster, queue, ask, now)
+        if slot is not None or not queue.wake(now):
+            break
+    if slot is None and queue.short:
+        for sleeper in queue.short_sleepers(ask.tokens):
+            if _blocking(sleeper, now, ask.tokens) is None:
+                queue.rouse_slot(sleeper)
+                return _search(roster, queue, ask, now)
+    return slot
+
+
+def _search(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
+    """Look at what is ready, in order, until one is eligible; the others go to sleep."""
+    aside: list[Slot] = []
+    found = None
+    for order in (queue.ready, queue.reserve):
+        while found is None and len(order):
+            found = _look_at_next(roster, queue, order, ask, now, aside)
+    if found is None:  # those that were to be avoided, then: there is no other
+        found = next((slot for slot in aside if _will_do(slot, ask, now)), None)
+    for slot in reversed(aside):
+        if slot is not found:
+            queue.ready.unpop(slot)
+    return found
+
+
+def _look_at_next(  # noqa: PLR0917  # a step of _search, with all that it holds
+    roster: Roster, queue: Queue, order: Order, ask: Ask, now: float, aside: list[Slot]
+) -> Slot | None:
+    """Take the next slot of an order and return it if it is to be used; else put it where it belongs."""
+    slot = order.pop()
+    if slot.out_of_use:
+        rouse(slot.lanes)
+        return None
+    if not slot.lanes:
+        roster.furnish(slot)
+    if order is queue.ready and slot.troubled:
+        queue.reserve.push(slot)
+        return None
+    blocked = _blocking(slot, now, ask.tokens)
+    if blocked is None and slot.member.name not in ask.avoid and slot.member.name not in ask.shun:
+        return slot
+    if blocked is None or ask.tokens > slot.largest_request():
+        aside.append(slot)  # others may use it
+    else:
+        lane, at, short_of = blocked
+        queue.rest(slot, lane, at, short_of)
+    return None
+
+
+def _will_do(slot: Slot, ask: Ask, now: float) -> bool:
+    return slot.member.name not in ask.shun and _blocking(slot, now, ask.tokens) is None
+
+
+def _blocking(slot: Slot, now: float, tokens: int) -> tuple[Lane, float, int] | None:
+    """The lane that holds a slot back longest, until when, and the tokens it is short of; None where none does."""
+    worst: tuple[Lane, float, int] | None = None
+    for lane in slot.lanes:
+        lane.flush()
+        at = lane.free_at(now, tokens)
+        if at and (worst is None or at > worst[1]):
+            worst = (lane, at, tokens if tokens and not lane.free_at(now, 0) else 0)
+    return worst
+
+
+def renew_credit(roster: Roster, queue: Queue, slot: Slot, now: float) -> Slot | None:
+    """Grant the slot that came up on the hot path, with new credit for its lane; None where it needs a closer look."""
+    if not slot.lanes:
+        roster.furnish(slot)
+    lane = slot.lane
+    if isinstance(lane, Lane) and lane.plain and not slot.out_of_use:
+        lane.flush()
+        lane.note_overlap(now)
+        lane.opens_at(now)
+        lane.lend(now)
+        if lane.credit > 0:
+            lane.credit -= 1
+            lane.fresh.append(now)
+            queue.put(slot)
+            return slot
+    queue.ready.unpop(slot)
+    return None
+
+
+def refusal(roster: Roster, queue: Queue, ask: Ask) -> Refusal:
+    """Why there is no slot now.
+
+    Raises:
+        RequestTooLarge: No key's limits ever allow so many tokens.
+    """
+    if ask.tokens > queue.least_largest:
+        for slot in queue.slots.values():
+            if not slot.lanes:
+                roster.furnish(slot)
+        largest = max((slot.largest_request() for slot in queue.slots.values()), default=INFINITY)
+        if ask.tokens > largest:
+            raise RequestTooLarge(ask.tokens, int(largest))
+    at = queue.next_at()
+    if at < INFINITY:
+        return Refusal(at)
+    running = any(_waits_for_a_call(lane) for slot in queue.slots.values() for lane in slot.lanes)
+    return Refusal(at, pending=running)
+
+
+def _waits_for_a_call(lane: Lane) -> bool:
+    return lane.max_concurrency is not None and lane.standing is not Standing.RETIRED and lane.in_flight > 0
+
+
+def rouse(lanes: Iterable[Lane]) -> None:
+    """Look at the sleepers of these lanes at the next occasion: something about them has changed."""
+    for lane in lanes:
+        for queue in tuple(lane.groups):
+            queue.rouse(lane)

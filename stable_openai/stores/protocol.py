@@ -1,0 +1,178 @@
+"""What a store is: the place where choosing and counting happen in one atomic step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from stable_openai.keys import Key
+    from stable_openai.limits import Limits
+
+    from .lanes import Kind, Standing
+    from .orders import StrategyLike
+    from .snapshots import KeyStatus
+
+__all__ = ["Ask", "Change", "Effect", "Grant", "Outcome", "Refusal", "Store"]
+
+NOBODY: Final[frozenset[str]] = frozenset()
+
+
+@dataclass(slots=True)
+class Ask:
+    """What a call wants: a key for a model, with room for so many tokens.
+
+    Attributes:
+        model: The model, or None where it is not known.
+        tokens: Tokens to reserve, prompt and answer together.
+        avoid: Names of keys that are used only if no other is eligible.
+        shun: Names of keys that are not used at all.
+    """
+
+    model: str | None = None
+    tokens: int = 0
+    avoid: frozenset[str] = NOBODY
+    shun: frozenset[str] = NOBODY
+
+
+class Grant:
+    """One key for one attempt. ``state`` belongs to the store that granted it."""
+
+    __slots__ = ("key", "model", "name", "state", "tokens")
+
+    def __init__(self, key: Key, name: str, ask: Ask, state: Any) -> None:
+        self.key = key
+        self.name = name
+        self.model = ask.model
+        self.tokens = ask.tokens
+        self.state = state
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """No key now.
+
+    Attributes:
+        at: The monotonic moment before which none will be eligible by itself, in seconds; infinity for never.
+        pending: Whether one becomes eligible when a running call ends.
+    """
+
+    at: float
+    pending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an answer does to a lane.
+
+    Attributes:
+        kind: The lane: of the key, the key and the model, the owner, or the owner and the model.
+        standing: What becomes of it.
+        seconds: For how long, in seconds; None where the provider named nothing and it doubles with each repeat.
+        reason: Why, in one of the verdict's words.
+        note: The evidence, in the provider's words, masked.
+    """
+
+    kind: Kind
+    standing: Standing
+    seconds: float | None
+    reason: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended.
+
+    Attributes:
+        success: The provider answered as it should: clears what failures left.
+        trouble: The provider failed, which blames no key but adds to its row of failures.
+        unused: Nothing was sent, so nothing counts.
+        tokens: What was really used, where known.
+        effect: What the answer does to a lane.
+        early: ``"requests"`` or ``"tokens"`` where a short window's limit has rejected it.
+    """
+
+    success: bool = False
+    trouble: bool = False
+    unused: bool = False
+    tokens: int | None = None
+    effect: Effect | None = None
+    early: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A lane's standing has changed.
+
+    Attributes:
+        kind: What the lane belongs to.
+        key: The name of the key that showed it.
+        owner: The owner, for a lane of one.
+        model: The model, for a lane of one.
+        standing: What it is now.
+        seconds: For how long, in seconds; infinity until somebody revives it.
+        reason: Why, in one of the verdict's words.
+        note: The evidence.
+    """
+
+    kind: Kind
+    key: str
+    standing: Standing
+    seconds: float
+    reason: str
+    note: str = ""
+    owner: str | None = None
+    model: str | None = None
+
+
+class Store(Protocol):
+    """Choosing, counting and settling, each one atomic step. All methods are safe in threads and never wait."""
+
+    def now(self) -> float:
+        """The store's monotonic time in seconds, which never goes back."""
+
+    def grant(self, ask: Ask) -> Grant | Refusal:
+        """Choose a key and count its use, or say when to ask again.
+
+        Raises:
+            RequestTooLarge: No key's limits ever allow so many tokens.
+        """
+
+    def settle(self, grant: Grant, outcome: Outcome) -> list[Change]:
+        """End a grant; returns what has changed, to be told outside any lock."""
+
+    def add(self, entries: Iterable[tuple[Key, str, Limits]]) -> None:
+        """Add keys under names that are new, with the limits of each."""
+
+    def remove(self, name: str) -> None:
+        """Take a key out of use at once."""
+
+    def retell(self, name: str, key: Key, limits: Limits) -> None:
+        """Take another description of a key that stays; its counts are kept."""
+
+    def set_owner(self, name: str, limits: Limits, model_limits: Mapping[str, Limits]) -> None:
+        """Tell an owner's limits; the counts of windows that stay are kept."""
+
+    def use(self, strategy: StrategyLike) -> None:
+        """Change the order among eligible keys."""
+
+    def revive(self, names: Iterable[str] | None, model: str | None = None) -> list[Change]:
+        """Clear cooldowns, parking and retirement of these keys (None: of all), and of their owners."""
+
+    def rest(self, name: str, effect: Effect, model: str | None = None) -> list[Change]:
+        """Make a lane of this key rest."""
+
+    def snapshot(self) -> list[KeyStatus]:
+        """The state of each key."""
+
+    def reasons(self, model: str | None, tokens: int = 0) -> dict[str, str]:
+        """Why each key is out for this model, by name; keys that are not out are left out."""
+
+    def earliest(self, model: str | None) -> float:
+        """The moment before which no sleeping key of this model is looked at again; infinity where none is."""
+
+    def pending_work(self) -> int:
+        """Grants that are not settled."""

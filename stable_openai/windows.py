@@ -1,0 +1,236 @@
+"""Counting in windows: how much of a limit is used, and when there will be room again.
+
+Rules of this file:
+
+* Times are monotonic seconds and an argument; amounts are requests or tokens.
+* A sliding window of limit L and period P never holds more than L in any stretch of P seconds. That satisfies
+  providers that count by sliding windows and those that refill a bucket.
+* What is added leaves the window exactly P seconds later, never sooner. Entries may be joined to save memory, and
+  then all leave with the last of them: at most a thousandth of the limit waits a little longer.
+* A provider counts when a request arrives, not when it was granted, and some travel longer than others. While calls
+  overlap, a guard keeps each entry a little longer, and more where the provider has rejected what our count allowed;
+  it shrinks again by itself.
+"""
+
+from __future__ import annotations
+
+import datetime
+import zoneinfo
+from collections import deque
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from .clock import Clock
+    from .limits import Window
+
+__all__ = ["CalendarCount", "Count", "Entry", "SlidingCount", "make_count"]
+
+_MOST_GUARD: Final = 0.25  # of the period
+_LEAST_GUARD: Final = 0.005  # of the period: 0.3 s of a minute, which costs 0.5 % of the rate
+_GUARD_KEPT: Final = 0.6  # of the guard, after each period without a rejection
+_PIECES: Final = 1024  # entries that a window holds at most, more or less: a limit above this is counted in pieces
+
+
+class Entry:
+    """An amount that was added at a moment, so that it can be corrected later."""
+
+    __slots__ = ("amount", "at")
+
+    def __init__(self, at: float, amount: int) -> None:
+        self.at = at
+        self.amount = amount
+
+
+class Count(Protocol):
+    """How much of one window is used."""
+
+    window: Window
+    limit: int
+    used: int
+    learned: bool
+
+    def room(self, now: float) -> int:
+        """What is left now; negative where corrections have gone over the limit."""
+
+    def add(self, now: float, amount: int) -> Entry:
+        """Count ``amount``."""
+
+    def extend(self, times: list[float]) -> None:
+        """Count one at each of these moments."""
+
+    def correct(self, entry: Entry, by: int) -> None:
+        """Change what was counted as ``entry`` by so much, unless it has left the window."""
+
+    def ready_at(self, now: float, need: int) -> float:
+        """The earliest moment with room for ``need``; infinity where that is more than the limit."""
+
+
+class SlidingCount:
+    """A window of so many seconds up to now."""
+
+    __slots__ = ("_entries", "_grain", "_review_at", "_span", "learned", "limit", "period", "used", "window")
+
+    def __init__(self, window: Window, *, learned: bool = False) -> None:
+        assert window.seconds is not None  # noqa: S101  # make_count sees to it
+        self.window = window
+        self.limit = window.limit
+        self.period = float(window.seconds)
+        self._span = self.period  # the period and the guard
+        self._review_at = float("inf")
+        self.used = 0
+        self.learned = learned
+        self._grain = window.limit // _PIECES
+        self._entries: deque[Entry] = deque()
+
+    def room(self, now: float) -> int:
+        """What is left now; negative where corrections have gone over the limit."""
+        if now >= self._review_at:
+            self._set_guard(now, (self._span - self.period) * _GUARD_KEPT)
+        entries = self._entries
+        span = self._span
+        while entries and entries[0].at + span <= now:  # the sum that ready_at returns, so that both always agree
+            entry = entries.popleft()
+            self.used -= entry.amount
+            entry.at = float("-inf")
+        return self.limit - self.used
+
+    def add(self, now: float, amount: int) -> Entry:
+        """Count ``amount``, joining it to the last entry while that is small against the limit."""
+        self.used += amount
+        entries = self._entries
+        if entries:
+            last = entries[-1]
+            if last.amount + amount <= self._grain:
+                last.amount += amount
+                last.at = max(last.at, now)
+                return last
+        entry = Entry(now, amount)
+        entries.append(entry)
+        return entry
+
+    def extend(self, times: list[float]) -> None:
+        """Count one at each of these moments, in pieces where the limit is large."""
+        piece = self._grain
+        if piece <= 1:
+            self.used += len(times)
+            self._entries.extend([Entry(at, 1) for at in times])
+            return
+        for start in range(0, len(times), piece):
+            chunk = times[start : start + piece]
+            self.add(chunk[-1], len(chunk))
+
+    def correct(self, entry: Entry, by: int) -> None:
+        """Change what was counted as ``entry`` by so much, unless it has left the window."""
+        if entry.at == float("-inf"):
+            return
+        by = max(by, -entry.amount)
+        entry.amount += by
+        self.used += by
+
+    def ready_at(self, now: float, need: int) -> float:
+        """The earliest moment with room for ``need``; infinity where that is more than the limit."""
+        if need > self.limit:
+            return float("inf")
+        missing = need - self.room(now)
+        if missing <= 0:
+            return now
+        for entry in self._entries:
+            missing -= entry.amount
+            if missing <= 0:
+                return entry.at + self._span
+        return now
+
+    def resize(self, limit: int) -> None:
+        """Change the limit; what was counted stays counted."""
+        self.limit = limit
+        self._grain = limit // _PIECES
+
+    def guard(self, now: float, by: float | None = 0.0) -> None:
+        """Keep entries longer: by so many seconds, at least the least guard; None for twice as long as now."""
+        guard = self._span - self.period
+        if by is None:
+            by = 2.0 * guard
+        self._set_guard(now, max(guard, min(max(by, _LEAST_GUARD * self.period), _MOST_GUARD * self.period)))
+
+    def _set_guard(self, now: float, guard: float) -> None:
+        if guard < _LEAST_GUARD * self.period:
+            self._span, self._review_at = self.period, float("inf")
+        else:
+            self._span, self._review_at = self.period + guard, now + self.period
+
+
+class CalendarCount:
+    """A calendar day or month of a named time zone.
+
+    The end of the running day is fixed in monotonic seconds when its first request is counted, so that setting the
+    wall clock meanwhile neither ends the day early nor makes it longer.
+    """
+
+    __slots__ = ("_clock", "_ends_at", "_zone", "learned", "limit", "used", "window")
+
+    def __init__(self, window: Window, clock: Clock, *, learned: bool = False) -> None:
+        self.window = window
+        self.limit = window.limit
+        self.used = 0
+        self.learned = learned
+        self._clock = clock
+        self._zone = zoneinfo.ZoneInfo(window.zone)
+        self._ends_at = float("-inf")
+
+    def room(self, now: float) -> int:
+        """What is left now; negative where corrections have gone over the limit."""
+        if now >= self._ends_at:
+            self.used = 0
+        return self.limit - self.used
+
+    def add(self, now: float, amount: int) -> Entry:
+        """Count ``amount`` for the running day or month."""
+        if now >= self._ends_at:
+            self.used = 0
+            self._ends_at = now + self._seconds_left()
+        self.used += amount
+        return Entry(self._ends_at, amount)
+
+    def extend(self, times: list[float]) -> None:
+        """Count one at each of these moments."""
+        for at in times:
+            self.add(at, 1)
+
+    def correct(self, entry: Entry, by: int) -> None:
+        """Change what was counted as ``entry`` by so much, unless its day is over."""
+        if entry.at != self._ends_at:
+            return
+        by = max(by, -entry.amount)
+        entry.amount += by
+        self.used += by
+
+    def ready_at(self, now: float, need: int) -> float:
+        """The earliest moment with room for ``need``; infinity where that is more than the limit."""
+        if need > self.limit:
+            return float("inf")
+        return now if self.room(now) >= need else self._ends_at
+
+    def resize(self, limit: int) -> None:
+        """Change the limit; what was counted stays counted."""
+        self.limit = limit
+
+    def guard(self, now: float, by: float | None = 0.0) -> None:
+        """A day is a day: nothing to guard against."""
+
+    def _seconds_left(self) -> float:
+        """From the wall clock's now to the next midnight (of the month) there, daylight saving included."""
+        wall = self._clock.time()
+        today = datetime.datetime.fromtimestamp(wall, self._zone)
+        start = today.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        if self.window.calendar == "month":
+            following = (start.replace(day=1) + datetime.timedelta(days=32)).replace(day=1)
+        else:
+            following = start + datetime.timedelta(days=1)
+        return max(following.timestamp() - wall, 0.001)
+
+
+def make_count(window: Window, clock: Clock, *, learned: bool = False) -> SlidingCount | CalendarCount:
+    """Make the counter of a window."""
+    if window.calendar is not None:
+        return CalendarCount(window, clock, learned=learned)
+    return SlidingCount(window, learned=learned)

@@ -1,0 +1,116 @@
+"""Windows count exactly, correct what was counted, and know when there is room again."""
+
+from __future__ import annotations
+
+import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stable_openai.clock import ManualClock
+from stable_openai.limits import Limits, Window
+from stable_openai.windows import SlidingCount, make_count
+
+
+def at(zone, *parts):
+    return datetime.datetime(*parts, tzinfo=ZoneInfo(zone)).timestamp()
+
+
+@given(
+    limit=st.integers(1, 5),
+    steps=st.lists(st.sampled_from([0.0, 0.1, 0.3, 1.0, 9.9, 10.0, 33.3]), min_size=1, max_size=60),
+)
+def test_no_more_than_the_limit_in_any_stretch(limit, steps):
+    """Whoever adds only when there is room never has more than the limit in any window-long stretch."""
+    count = SlidingCount(Window("requests", limit, seconds=10))
+    now, added = 0.0, []
+    for step in steps:
+        now += step
+        if count.room(now) >= 1:
+            count.add(now, 1)
+            added.append(now)
+        else:
+            ready_at = count.ready_at(now, 1)
+            assert now < ready_at <= now + 10
+            assert SlidingCount.room(count, ready_at) >= 1
+            now = ready_at
+    for start in added:
+        assert sum(start <= moment < start + 10 for moment in added) <= limit
+
+
+def test_room_returns_exactly_when_the_window_has_passed():
+    """At 60 s sharp the first request has left; a moment before it has not."""
+    count = SlidingCount(Window("requests", 1, seconds=60))
+    count.add(100.0, 1)
+    assert count.room(159.999) == 0
+    assert count.ready_at(100.0, 1) == 160.0
+    assert count.room(160.0) == 1
+
+
+def test_large_limits_are_counted_in_few_pieces():
+    """A million requests take little memory, and none leaves the window before its time."""
+    count = SlidingCount(Window("requests", 2_000_000, seconds=60))
+    for second in range(100):
+        count.extend([second * 0.1 + i * 1e-6 for i in range(10_000)])
+    assert count.used == 1_000_000
+    assert len(count._entries) < 3_000
+    assert count.room(60.0) <= 2_000_000 - 990_000
+    assert count.room(69.92) == 2_000_000
+
+
+def test_corrections_reach_only_what_is_still_counted():
+    """Tokens are corrected while their request is in the window; afterwards it is too late to matter."""
+    count = SlidingCount(Window("tokens", 100, seconds=60))
+    early = count.add(0.0, 80)
+    late = count.add(50.0, 10)
+    count.correct(late, -4)
+    assert count.room(50.0) == 14
+    assert count.ready_at(50.0, 20) == 60.0
+    assert count.room(60.0) == 94
+    count.correct(early, -80)
+    assert count.room(60.0) == 94
+    assert count.ready_at(60.0, 101) == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("now", "hours"),
+    [
+        (at("Europe/Berlin", 2026, 3, 29, 0, 0), 23),  # clocks go forward
+        (at("Europe/Berlin", 2026, 10, 25, 0, 0), 25),  # and back
+        (at("Europe/Berlin", 2026, 6, 1, 0, 0), 24),
+    ],
+)
+def test_a_calendar_day_has_the_hours_it_has(now, hours):
+    """A day of a named zone ends at its own midnight, daylight saving included."""
+    clock = ManualClock(time=now)
+    count = make_count(Limits(rpd=1, zone="Europe/Berlin").all_windows()[0], clock)
+    count.add(clock.monotonic(), 1)
+    assert count.ready_at(clock.monotonic(), 1) == clock.monotonic() + hours * 3600
+    clock.advance(hours * 3600 - 0.001)
+    assert count.room(clock.monotonic()) == 0
+    clock.advance(0.001)
+    assert count.room(clock.monotonic()) == 1
+
+
+def test_setting_the_wall_clock_moves_no_day():
+    """Once a day is running, an hour forward or back on the wall clock neither frees nor blocks."""
+    clock = ManualClock(time=at("UTC", 2026, 5, 5, 22, 0))
+    count = make_count(Window("requests", 1, calendar="day"), clock)
+    count.add(clock.monotonic(), 1)
+    clock.set_wall(at("UTC", 2026, 5, 6, 1, 0))
+    assert count.room(clock.monotonic()) == 0
+    clock.set_wall(at("UTC", 2026, 5, 5, 20, 0))
+    assert count.ready_at(clock.monotonic(), 1) == clock.monotonic() + 2 * 3600
+
+
+def test_calendar_months():
+    """A month ends on the first, in the zone that was named."""
+    clock = ManualClock(time=at("Asia/Tokyo", 2026, 1, 31, 23, 59))
+    count = make_count(Window("tokens", 10, calendar="month", zone="Asia/Tokyo"), clock)
+    entry = count.add(clock.monotonic(), 10)
+    assert count.ready_at(clock.monotonic(), 1) == clock.monotonic() + 60
+    clock.advance(60)
+    count.correct(entry, -5)
+    assert count.room(clock.monotonic()) == 10
