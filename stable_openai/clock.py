@@ -88,7 +88,7 @@ class SystemClock:
             os.register_at_fork(after_in_child=self._start_afresh)
 
     def _start_afresh(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
+        self._changed = threading.Condition(threading.RLock())  # a collected lease may set an alarm meanwhile
         self._alarms = _Alarms()
         self._thread: threading.Thread | None = None
 

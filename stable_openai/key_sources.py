@@ -1,4 +1,8 @@
-"""Keys from the environment and from TOML files."""
+"""Keys from the environment and from TOML files.
+
+What reads secrets hands its errors back, and the functions that one calls raise them: so the traceback of a bad key
+holds no frame whose local variables show the good ones.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,23 @@ import re
 import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from .errors import ConfigurationError
 from .keys import Key, as_keys
-from .limits import Limits, as_limits
+from .limits import as_limits
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]  # only there where it is needed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["DEFAULT_VARIABLES", "keys_from_env", "settings_from_file"]
 
+T = TypeVar("T")
 DEFAULT_VARIABLES: Final = ("OPENAI_API_KEYS", "OPENAI_API_KEY")
 _SEPARATORS: Final = re.compile(r"[\s,;]+")
 _FORBIDDEN_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -37,9 +42,46 @@ def keys_from_env(*variables: str, environ: Mapping[str, str] | None = None) -> 
     Raises:
         ConfigurationError: A key is bad; the message names the variable.
     """
+    if not all(variables):
+        raise ConfigurationError("variables", "must be names of environment variables, not empty")
+    found = _outcome(_read_env, variables or DEFAULT_VARIABLES, environ)
+    environ = None
+    if isinstance(found, ConfigurationError):
+        raise found
+    return found
+
+
+def settings_from_file(path: str | os.PathLike[str]) -> tuple[list[Key], dict[str, Any]]:
+    """Read a TOML file of keys: the keys, and the pool's options.
+
+    ``[pool]`` holds the options of ``KeyPool`` (``strategy``, ``rpm``, ``store``, …), each ``[[keys]]`` the fields of
+    ``Key``, ``[owners.NAME]`` limits. A key's ``secret`` may be given as ``secret_env = "VARIABLE"``.
+
+    Raises:
+        ConfigurationError: The file can be read by others than its owner, is no TOML, or has a wrong field.
+        FileNotFoundError: There is no such file.
+    """
+    found = _outcome(_read_file, Path(path))
+    if isinstance(found, ConfigurationError):
+        raise found
+    return found
+
+
+def _outcome(read: Callable[..., T], *arguments: Any) -> T | ConfigurationError:
+    """What a reader returns, or its error without its traceback."""
+    try:
+        return read(*arguments)
+    except ConfigurationError as error:
+        return ConfigurationError(error.field, error.problem)
+
+
+# -- the environment
+
+
+def _read_env(variables: tuple[str, ...], environ: Mapping[str, str] | None) -> list[Key]:
     environ = os.environ if environ is None else environ
     found: dict[str, Key] = {}
-    for variable in variables or DEFAULT_VARIABLES:
+    for variable in variables:
         for source, text in _texts(variable, environ):
             secrets = [secret for secret in _SEPARATORS.split(text) if secret]
             for index, secret in enumerate(secrets):
@@ -59,21 +101,14 @@ def _texts(variable: str, environ: Mapping[str, str]) -> list[tuple[str, str]]:
     )
     names = [name for _, name in numbered]
     if variable in environ:
-        names.append(variable) if numbered else names.insert(0, variable)
+        names.append(variable)
     return [(name, environ[name]) for name in names]
 
 
-def settings_from_file(path: str | os.PathLike[str]) -> tuple[list[Key], dict[str, Any]]:
-    """Read a TOML file of keys: the keys, and the pool's options.
+# -- files
 
-    ``[pool]`` holds the options of ``KeyPool`` (``strategy``, ``rpm``, ``store``, …), each ``[[keys]]`` the fields of
-    ``Key``, ``[owners.NAME]`` limits. A key's ``secret`` may be given as ``secret_env = "VARIABLE"``.
 
-    Raises:
-        ConfigurationError: The file can be read by others than its owner, is no TOML, or has a wrong field.
-        FileNotFoundError: There is no such file.
-    """
-    path = Path(path)
+def _read_file(path: Path) -> tuple[list[Key], dict[str, Any]]:
     where = path.name
     with path.open("rb") as file:
         mode = os.fstat(file.fileno()).st_mode
@@ -96,20 +131,26 @@ def settings_from_file(path: str | os.PathLike[str]) -> tuple[list[Key], dict[st
 def _keys_of(entries: object, where: str) -> list[Key]:
     if isinstance(entries, dict) or not isinstance(entries, list):
         raise ConfigurationError(f"{where}: keys", 'must be a list: write [[keys]] for each, or keys = ["…"]')
-    resolved = []
-    for index, entry in enumerate(entries):
-        if isinstance(entry, dict) and "secret_env" in entry:
-            fields = dict(entry)
-            variable = fields.pop("secret_env")
-            if variable not in os.environ:
-                raise ConfigurationError(f"{where}: keys[{index}].secret_env", f"the variable {variable} is not set")
-            resolved.append({"secret": os.environ[variable], **fields})
-        else:
-            resolved.append(entry)
+    resolved: list[Any] = [_resolved(entry, f"{where}: keys[{index}]") for index, entry in enumerate(entries)]
     try:
         return as_keys(resolved)
     except ConfigurationError as error:
         raise ConfigurationError(f"{where}: {error.field}", error.problem) from None
+
+
+def _resolved(entry: object, where: str) -> object:
+    """A key's fields with ``secret_env`` replaced by what it names."""
+    if not isinstance(entry, dict) or "secret_env" not in entry:
+        return entry
+    fields = dict(entry)
+    variable = fields.pop("secret_env")
+    if "secret" in fields:
+        raise ConfigurationError(f"{where}.secret_env", "stands beside secret: give one of the two")
+    if not isinstance(variable, str) or not variable:
+        raise ConfigurationError(f"{where}.secret_env", "must be the name of an environment variable")
+    if variable not in os.environ:
+        raise ConfigurationError(f"{where}.secret_env", f"the variable {variable} is not set")
+    return {"secret": os.environ[variable].strip(), **fields}
 
 
 def _options_of(data: dict[str, Any], where: str) -> dict[str, Any]:
@@ -123,8 +164,3 @@ def _options_of(data: dict[str, Any], where: str) -> dict[str, Any]:
     if owners:
         options["owners"] = owners
     return options
-
-
-def limits_of_options(options: dict[str, Any]) -> Limits:
-    """Take the fields of ``Limits`` out of a pool's options."""
-    return as_limits({name: options.pop(name) for name in Limits.__dataclass_fields__ if name in options})

@@ -8,11 +8,12 @@ from typing import Any
 
 from .errors import ConfigurationError
 from .limits import Limits, as_limits
-from .masking import Secret, mask
+from .masking import hide, mask
 
 __all__ = ["Key", "as_keys", "split_limits"]
 
 ANY_MODEL = "*"
+_FIELDS = ("secret", "name", "owner", "base_url", "models", "limits", "weight")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,23 +53,22 @@ class Key:
         limits: Limits | Mapping[str, Any] | None = None,
         weight: float = 1.0,
     ) -> None:
+        secret = hide(secret)
         problem = _fault_of(secret)
         if problem:
-            raise ConfigurationError("key" if name is None else f"key {name!r}", problem)
+            raise ConfigurationError("key", problem)
         for label, value in (("name", name), ("owner", owner), ("base_url", base_url)):
-            if value is not None and (not isinstance(value, str) or not value.strip()):
-                raise ConfigurationError(f"key.{label}", "must be a text that is not empty")
-        if isinstance(models, str):
-            raise ConfigurationError("key.models", "must be a list of model names, not one text")
-        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < float("inf"):
-            raise ConfigurationError("key.weight", f"must be a positive number, not {weight!r}")
+            problem = _fault_of_label(value, secret)
+            if problem:
+                raise ConfigurationError(f"key.{label}", problem)
+        _check_weight(weight)
         own, by_model = split_limits(limits, "key.limits")
         put = object.__setattr__
-        put(self, "secret", Secret(secret))
+        put(self, "secret", secret)
         put(self, "name", name)
         put(self, "owner", owner)
         put(self, "base_url", base_url)
-        put(self, "models", None if models is None else frozenset(models))
+        put(self, "models", None if models is None else _models(models))
         put(self, "limits", own)
         put(self, "model_limits", by_model)
         put(self, "weight", float(weight))
@@ -79,6 +79,8 @@ class Key:
         return mask(self.secret)
 
     def __repr__(self) -> str:
+        if getattr(self, "weight", None) is None:
+            return "<Key, not finished>"  # in the traceback of a field that was refused
         owner = f", owner={self.owner!r}" if self.owner else ""
         return f"<Key {self.name or '(unnamed)'} {self.masked}{owner}>"
 
@@ -97,12 +99,12 @@ def as_keys(keys: str | Key | Iterable[str | Key | Mapping[str, Any]]) -> list[K
     Raises:
         ConfigurationError: A key is bad, or the same secret or name stands there twice.
     """
-    if isinstance(keys, (str, Key)):
+    keys = hide(keys)  # a traceback shows locals
+    if isinstance(keys, (str, Key)) or (isinstance(keys, Mapping) and "secret" in keys):
         keys = [keys]
-    try:
-        entries = list(keys)
-    except TypeError:
-        raise ConfigurationError("keys", f"must be a list of keys, not {type(keys).__name__}") from None
+    if isinstance(keys, (bytes, Mapping)) or not isinstance(keys, Iterable):
+        raise ConfigurationError("keys", f"must be a list of keys, not {type(keys).__name__}")
+    entries = hide(list(keys))
     found: list[Key] = []
     seen: dict[str, int] = {}
     for index, entry in enumerate(entries):
@@ -125,16 +127,49 @@ def _as_key(entry: object, where: str) -> Key:
         return entry
     try:
         if isinstance(entry, Mapping):
-            fields = dict(entry)
-            if "secret" not in fields:
-                raise ConfigurationError("secret", "is missing")
-            return Key(fields.pop("secret"), **fields)
+            return Key(**_fields_of(entry))
         return Key(entry)  # type: ignore[arg-type]  # Key itself refuses what is no text
-    except TypeError as error:
-        raise ConfigurationError(where, str(error).replace("Key.__init__() ", "")) from None
     except ConfigurationError as error:
         field = error.field.removeprefix("key").lstrip(".")
         raise ConfigurationError(f"{where}.{field}" if field else where, error.problem) from None
+
+
+def _fields_of(entry: Mapping[Any, Any]) -> dict[str, Any]:
+    unknown = [str(name) for name in entry if name not in _FIELDS]
+    if unknown:
+        raise ConfigurationError(unknown[0], f"is unknown; known are {', '.join(_FIELDS)}")
+    if "secret" not in entry:
+        raise ConfigurationError("secret", "is missing")
+    return dict(entry)
+
+
+def _check_weight(weight: object) -> None:
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight < float("inf"):
+        raise ConfigurationError("key.weight", f"must be a positive number, not {weight!r}")
+
+
+def _models(models: object) -> frozenset[str]:
+    if isinstance(models, (str, bytes, Mapping)) or not isinstance(models, Iterable):
+        raise ConfigurationError("key.models", f"must be a list of model names, not {type(models).__name__}")
+    found = list(models)
+    if not found:
+        raise ConfigurationError("key.models", "is empty, so the key would never be used; leave it out for all models")
+    if not all(isinstance(model, str) and model for model in found):
+        raise ConfigurationError("key.models", "must hold names of models")
+    return frozenset(found)
+
+
+def _fault_of_label(value: object, secret: str) -> str | None:
+    """What is wrong with a name, an owner or an address: all of them are shown."""
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        return "must be a text that is not empty"
+    if not value.isprintable():
+        return "has a line break or a control character in it"
+    if secret in value:
+        return "holds the secret itself, and would be shown"
+    return None
 
 
 def _fault_of(secret: object) -> str | None:

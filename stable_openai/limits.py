@@ -92,23 +92,33 @@ class Limits:
                 _check_count(f"limits.{name}", value)
         if self.zone is not None:
             _check_zone("limits.zone", self.zone)
+        if not isinstance(self.windows, (list, tuple)):
+            raise ConfigurationError("limits.windows", f"must be a list of windows, not {type(self.windows).__name__}")
         windows = tuple(self.windows)
         for index, window in enumerate(windows):
             if not isinstance(window, Window):
                 raise ConfigurationError(f"limits.windows[{index}]", f"must be a Window, not {type(window).__name__}")
         object.__setattr__(self, "windows", windows)
 
-    def all_windows(self) -> tuple[Window, ...]:
-        """Every window, the shorthands spelled out, the shortest first."""
+    def all_windows(self, scale: float = 1.0, *, pace: bool = False) -> tuple[Window, ...]:
+        """Every window, the shorthands spelled out, the shortest first.
+
+        Args:
+            scale: How long a second of the shorthands lasts, for rehearsals in scaled time.
+            pace: Whether to add one that spreads the tightest sliding window of requests evenly.
+        """
         found = [*self.windows]
         for name, what, seconds in _SHORTHANDS:
             limit = getattr(self, name)
             if limit is None:
                 continue
             if seconds == DAY and self.zone is not None:
-                found.append(Window(what, limit, calendar="day", zone=self.zone))  # type: ignore[arg-type]  # from the table
+                found.append(Window(what, limit, calendar="day", zone=self.zone))
             else:
-                found.append(Window(what, limit, seconds=seconds))  # type: ignore[arg-type]  # from the table
+                found.append(Window(what, limit, seconds=seconds * scale))
+        spreads = [window.seconds / window.limit for window in found if window.what == "requests" and window.seconds]
+        if pace and spreads:
+            found.append(Window("requests", 1, seconds=max(spreads)))
         return tuple(sorted(found, key=lambda window: window.seconds or DAY))
 
     @property
@@ -140,13 +150,24 @@ def as_limits(value: Limits | Mapping[str, Any] | None, where: str = "limits") -
         raise ConfigurationError(
             f"{where}.{unknown[0]}", f"is unknown; known are {', '.join(Limits.__dataclass_fields__)}"
         )
-    windows = fields.pop("windows", ())
-    if not isinstance(windows, (list, tuple)):
-        raise ConfigurationError(f"{where}.windows", "must be a list")
+    windows = fields.get("windows", ())
+    if isinstance(windows, (list, tuple)):
+        fields["windows"] = [_as_window(window, f"{where}.windows[{index}]") for index, window in enumerate(windows)]
     try:
-        return Limits(**fields, windows=tuple(w if isinstance(w, Window) else Window(**w) for w in windows))
+        return Limits(**fields)
+    except ConfigurationError as error:
+        raise ConfigurationError(error.field.replace("limits", where, 1), error.problem) from None
+
+
+def _as_window(value: object, where: str) -> object:
+    if not isinstance(value, Mapping):
+        return value  # a Window, or what Limits refuses
+    try:
+        return Window(**value)
     except TypeError as error:
-        raise ConfigurationError(f"{where}.windows", str(error)) from None
+        raise ConfigurationError(where, str(error).replace("Window.__init__() ", "")) from None
+    except ConfigurationError as error:
+        raise ConfigurationError(error.field.replace("window", where, 1), error.problem) from None
 
 
 def _check_count(name: str, value: object) -> None:

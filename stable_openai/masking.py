@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-__all__ = ["Secret", "mask"]
+__all__ = ["Secret", "hide", "mask"]
 
 _SHOWN: Final = 4
 _LONG_ENOUGH: Final = 12
@@ -24,3 +25,19 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return repr(mask(self))
+
+
+def hide(value: Any) -> Any:
+    """The same keys with each plain secret made a ``Secret``: for local variables that a traceback may show.
+
+    Args:
+        value: A secret, a mapping with a field ``secret``, or a list, tuple or set of these; all else comes back as it
+            is.
+    """
+    if type(value) is str:
+        return Secret(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [hide(entry) for entry in value]
+    if isinstance(value, Mapping) and type(value.get("secret")) is str:
+        return {**value, "secret": Secret(value["secret"])}
+    return value

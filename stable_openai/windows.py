@@ -17,58 +17,36 @@ from __future__ import annotations
 import datetime
 import zoneinfo
 from collections import deque
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from .clock import Clock
     from .limits import Window
 
-__all__ = ["CalendarCount", "Count", "Entry", "SlidingCount", "make_count"]
+__all__ = ["AnyCount", "CalendarCount", "Entry", "SlidingCount", "make_count"]
 
 _MOST_GUARD: Final = 0.25  # of the period
 _LEAST_GUARD: Final = 0.005  # of the period: 0.3 s of a minute, which costs 0.5 % of the rate
 _GUARD_KEPT: Final = 0.6  # of the guard, after each period without a rejection
 _PIECES: Final = 1024  # entries that a window holds at most, more or less: a limit above this is counted in pieces
+_MOMENTS: Final = 128  # parts of a period; what is joined lies in one of them
 
 
 class Entry:
     """An amount that was added at a moment, so that it can be corrected later."""
 
-    __slots__ = ("amount", "at")
+    __slots__ = ("amount", "at", "first")
 
     def __init__(self, at: float, amount: int) -> None:
+        self.first = at
         self.at = at
         self.amount = amount
-
-
-class Count(Protocol):
-    """How much of one window is used."""
-
-    window: Window
-    limit: int
-    used: int
-    learned: bool
-
-    def room(self, now: float) -> int:
-        """What is left now; negative where corrections have gone over the limit."""
-
-    def add(self, now: float, amount: int) -> Entry:
-        """Count ``amount``."""
-
-    def extend(self, times: list[float]) -> None:
-        """Count one at each of these moments."""
-
-    def correct(self, entry: Entry, by: int) -> None:
-        """Change what was counted as ``entry`` by so much, unless it has left the window."""
-
-    def ready_at(self, now: float, need: int) -> float:
-        """The earliest moment with room for ``need``; infinity where that is more than the limit."""
 
 
 class SlidingCount:
     """A window of so many seconds up to now."""
 
-    __slots__ = ("_entries", "_grain", "_review_at", "_span", "learned", "limit", "period", "used", "window")
+    __slots__ = ("_entries", "_grain", "_moment", "_review_at", "_span", "learned", "limit", "period", "used", "window")
 
     def __init__(self, window: Window, *, learned: bool = False) -> None:
         assert window.seconds is not None  # noqa: S101  # make_count sees to it
@@ -80,6 +58,7 @@ class SlidingCount:
         self.used = 0
         self.learned = learned
         self._grain = window.limit // _PIECES
+        self._moment = self.period / _MOMENTS
         self._entries: deque[Entry] = deque()
 
     def room(self, now: float) -> int:
@@ -100,7 +79,7 @@ class SlidingCount:
         entries = self._entries
         if entries:
             last = entries[-1]
-            if last.amount + amount <= self._grain:
+            if last.amount + amount <= self._grain and now - last.first <= self._moment:
                 last.amount += amount
                 last.at = max(last.at, now)
                 return last
@@ -144,6 +123,24 @@ class SlidingCount:
         """Change the limit; what was counted stays counted."""
         self.limit = limit
         self._grain = limit // _PIECES
+
+    def since(self, moment: float) -> int:
+        """How much was counted after a moment."""
+        found = 0
+        for entry in reversed(self._entries):
+            if entry.at <= moment:
+                break
+            found += entry.amount
+        return found
+
+    def take_over(self, *others: SlidingCount) -> None:
+        """Count what others have counted as well, as far as it lies in this window."""
+        entries = sorted(
+            (Entry(entry.at, entry.amount) for count in (self, *others) for entry in count._entries),
+            key=lambda entry: entry.at,
+        )
+        self._entries = deque(entries)
+        self.used = sum(entry.amount for entry in entries)
 
     def guard(self, now: float, by: float | None = 0.0) -> None:
         """Keep entries longer: by so many seconds, at least the least guard; None for twice as long as now."""
@@ -229,8 +226,11 @@ class CalendarCount:
         return max(following.timestamp() - wall, 0.001)
 
 
-def make_count(window: Window, clock: Clock, *, learned: bool = False) -> SlidingCount | CalendarCount:
+def make_count(window: Window, clock: Clock, *, learned: bool = False) -> AnyCount:
     """Make the counter of a window."""
     if window.calendar is not None:
         return CalendarCount(window, clock, learned=learned)
     return SlidingCount(window, learned=learned)
+
+
+AnyCount: TypeAlias = SlidingCount | CalendarCount

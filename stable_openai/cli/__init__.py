@@ -1,0 +1,41 @@
+"""The command line, ``stable-openai``. Importing it loads nothing; each command loads what it needs when it runs."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+_EXTRA: Final = frozenset({"aiohttp", "click", "matplotlib", "rich"})  # what the extra `cli` brings
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit code.
+
+    Args:
+        args: The arguments; those of the process where none are given.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no "…" shows "?", and the command goes on
+    try:
+        from .group import group
+
+        group.main(None if args is None else list(args), prog_name="stable-openai")
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRA:
+            raise
+        print(
+            f"stable-openai: this needs {package}, which can't be loaded ({error}).\n"
+            'Install the command line\'s extra: pip install "stable-openai[cli]"',
+            file=sys.stderr,
+        )
+        return 2
+    except SystemExit as end:  # click ends each command so
+        return end.code if isinstance(end.code, int) else int(end.code is not None)

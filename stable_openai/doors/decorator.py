@@ -2,63 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar, overload
-
-import wrapt
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from stable_openai.errors import ConfigurationError
 
-from .injection import kind_of, plan_of
-from .wrappers import make_wrapper
+from .functions import StableFunction
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tenacity import RetryCallState
 
     from stable_openai.pool.pool import KeyPool
 
-__all__ = ["StableFunction", "stable"]
+    from .typed import Stable
 
-F = TypeVar("F", bound=Callable[..., Any])
+__all__ = ["stable"]
 
-
-class _BoundStableFunction(wrapt.BoundFunctionWrapper):  # type: ignore[misc,unused-ignore]  # wrapt's types vary by version
-    """A decorated method, bound."""
-
-    def options(self, **changes: Any) -> Any:
-        """The same method under other options."""
-        return self._self_parent.options(**changes).__get__(self._self_instance, type(self._self_instance))
-
-
-class StableFunction(wrapt.FunctionWrapper):  # type: ignore[misc,unused-ignore]  # wrapt's types vary by version
-    """A function under ``@stable``: it looks like the function itself, and is called like it."""
-
-    __bound_function_wrapper__ = _BoundStableFunction
-
-    def __init__(self, wrapped: Any, options: dict[str, Any]) -> None:
-        super().__init__(wrapped, make_wrapper(kind_of(wrapped), plan_of(wrapped), options))
-        self._self_options = options
-
-    def options(self, **changes: Any) -> StableFunction:
-        """The same function under other options, for one call or for many: ``ask.options(max_wait=5)(…)``."""
-        return StableFunction(self.__wrapped__, {**self._self_options, **changes})
-
-    def __copy__(self) -> StableFunction:
-        return StableFunction(self.__wrapped__, self._self_options)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> StableFunction:
-        return StableFunction(self.__wrapped__, self._self_options)  # functions are atoms to copy.deepcopy
-
-    def __reduce__(self) -> Any:
-        return self.__reduce_ex__(2)
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickle by name, as functions do: the other process finds the decorated function in its module."""
-        return self.__wrapped__.__qualname__
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @overload
-def stable(function: F, /) -> F: ...
+def stable(function: Callable[P, R], /) -> Stable[P, R]: ...
 
 
 @overload
@@ -71,7 +37,7 @@ def stable(
     timeout: float | None = None,
     stop: Callable[[RetryCallState], bool] | None = None,
     wait: Callable[[RetryCallState], float] | None = None,
-) -> Callable[[F], F]: ...
+) -> Callable[[Callable[P, R]], Stable[P, R]]: ...
 
 
 def stable(function: Any = None, /, **options: Any) -> Any:

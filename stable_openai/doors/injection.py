@@ -21,6 +21,12 @@ _FILLERS: Final[dict[str, Callable[[Key], Any]]] = {
     "base_url": lambda key: key.base_url,
 }
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_NAMED: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_NOWHERE: Final = 1 << 30
+_MEND: Final = (
+    "give it one named api_key (the secret), key (the whole Key) or **kwargs, for example "
+    "def ask(model, messages, api_key): ..."
+)
 
 
 class Plan:
@@ -29,29 +35,29 @@ class Plan:
     Attributes:
         fills: The parameters that the pool fills, with what fills them.
         short: True where ``api_key`` is all that is filled: the usual case, which has a short way.
-        places: The place of each positional parameter; of a method, ``self`` is not counted.
+        credentials: The parameters by which a caller gives a credential of his own.
+        first: The place of the first of them, ``self`` counted.
+        places: The place of each positional parameter.
+        model: What the parameter ``model`` is where the call does not give it.
     """
 
-    __slots__ = ("fills", "is_given", "names", "places", "short")
+    __slots__ = ("_optional", "credentials", "fills", "first", "model", "names", "places", "short")
 
-    def __init__(self, names: tuple[str, ...], fills: Mapping[str, Callable[[Key], Any]]) -> None:
-        self.names = names
+    def __init__(self, parameters: Mapping[str, inspect.Parameter], fills: Mapping[str, Callable[[Key], Any]]) -> None:
+        self.names = tuple(name for name, parameter in parameters.items() if parameter.kind in _POSITIONAL)
         self.fills = dict(fills)
         self.short = tuple(self.fills) == ("api_key",)
-        self.places = {name: index for index, name in enumerate(names)}
-        self.is_given: Callable[[tuple[Any, ...], Mapping[str, Any], int], bool] = self._check()
+        self.places = {name: index for index, name in enumerate(self.names)}
+        # A function with both names its own things by `key`, as in `def look_up(key, api_key)`.
+        self.credentials = frozenset({"api_key"} if "api_key" in self.fills else {"key"})
+        self.first = min(self.places.get(name, _NOWHERE) for name in self.credentials)
+        defaults = {name: parameter.default for name, parameter in parameters.items()}
+        self._optional = frozenset(name for name in defaults if defaults[name] is not inspect.Parameter.empty)
+        self.model = defaults["model"] if "model" in self._optional else None
 
-    def _check(self) -> Callable[[tuple[Any, ...], Mapping[str, Any], int], bool]:
-        """Make the question whether the caller gives the credential: one that is not empty wins over the pool."""
-        asked = [(name, self.places.get(name, 1 << 30)) for name in self.fills if name != "base_url"]
-        first = min(place for _, place in asked)
-
-        def is_given(args: tuple[Any, ...], kwargs: Mapping[str, Any], shift: int) -> bool:
-            if len(args) + shift <= first and not any(name in kwargs for name, _ in asked):
-                return False
-            return any(self.argument(name, args, kwargs, shift) for name, _ in asked)
-
-        return is_given
+    def is_given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], shift: int) -> bool:
+        """Whether the caller gives the credential: one that is not empty wins over the pool."""
+        return any(self.argument(name, args, kwargs, shift) for name in self.credentials)
 
     def argument(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], shift: int) -> Any:
         """A value of the call by its parameter's name; None where it is not given."""
@@ -62,6 +68,19 @@ class Plan:
             return None
         return args[place - shift]
 
+    def model_finder(self, fallback: str | None) -> Callable[[tuple[Any, ...], int], Any] | None:
+        """Make what finds the model of a call that does not give it by name; None where there is nothing to find."""
+        place = self.places.get("model", _NOWHERE)
+        default = self.model if isinstance(self.model, str) else fallback
+        if place == _NOWHERE:
+            return None if default is None else lambda _args, _shift: default
+
+        def find(args: tuple[Any, ...], shift: int) -> Any:
+            given = args[place - shift] if shift <= place < len(args) + shift else None
+            return default if given is None else given
+
+        return find
+
     def fill(
         self, key: Key, args: tuple[Any, ...], kwargs: Mapping[str, Any], shift: int
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -69,12 +88,13 @@ class Plan:
         filled = dict(kwargs)
         positional = list(args)
         for name, filler in self.fills.items():
-            place = self.places.get(name, 1 << 30) - shift
+            value = filler(key)
+            place = self.places.get(name, _NOWHERE) - shift
             if 0 <= place < len(positional):
                 if not positional[place]:
-                    positional[place] = filler(key)
-            elif not filled.get(name):
-                filled[name] = filler(key)
+                    positional[place] = value
+            elif not filled.get(name) and not (value is None and name in self._optional):
+                filled[name] = value
         return tuple(positional), filled
 
     def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], shift: int) -> dict[str, Any]:
@@ -89,26 +109,21 @@ def plan_of(function: Any) -> Plan:
         InjectionError: It has no parameter that the pool could fill, or can't be looked into.
     """
     target = _underlying(function)
-    label = getattr(target, "__qualname__", None) or repr(type(function).__name__)
+    label = str(getattr(target, "__qualname__", None) or repr(type(function).__name__))
     try:
         parameters = inspect.signature(target).parameters
     except (TypeError, ValueError):
-        raise InjectionError(str(label), "its signature can't be read: wrap it in a function of your own") from None
-    names = tuple(name for name, parameter in parameters.items() if parameter.kind in _POSITIONAL)
-    fills = {
-        name: filler
-        for name, filler in _FILLERS.items()
-        if name in parameters and parameters[name].kind is not inspect.Parameter.POSITIONAL_ONLY
-    }
-    if not fills and any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        fills = {"api_key": _FILLERS["api_key"]}
-    if not fills or tuple(fills) == ("base_url",):
-        raise InjectionError(
-            str(label),
-            "has no parameter that @stable could fill: give it one named api_key (the secret), key (the whole Key) "
-            "or **kwargs, for example def ask(model, messages, api_key): ...",
-        )
-    return Plan(names, fills)
+        raise InjectionError(label, "its signature can't be read: wrap it in a function of your own") from None
+    named = [name for name, parameter in parameters.items() if parameter.kind in _NAMED]
+    fills = {name: filler for name, filler in _FILLERS.items() if name in named}
+    takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    if takes_any and not {"api_key", "key"} & set(fills):
+        fills["api_key"] = _FILLERS["api_key"]
+    if not {"api_key", "key"} & set(fills):
+        if "api_key" in parameters:
+            raise InjectionError(label, "takes its api_key by place alone: let it be given by name, without '/' or '*'")
+        raise InjectionError(label, f"has no parameter that @stable could fill: {_MEND}")
+    return Plan(parameters, fills)
 
 
 def kind_of(function: Any) -> str:

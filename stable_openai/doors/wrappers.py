@@ -14,13 +14,13 @@ from stable_openai.failover.attempts import Call
 from stable_openai.failover.patience import Patience
 from stable_openai.failover.relays import relay
 from stable_openai.pool import manager
-from stable_openai.pool.usage import estimate_tokens
+from stable_openai.pool.usage import check_tokens, estimate_tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 
-    from stable_openai.keys import Key
     from stable_openai.pool.pool import KeyPool
+    from stable_openai.stores.queues import Slot
 
     from .injection import Plan
 
@@ -34,7 +34,7 @@ _KeyManager: Final = manager.KeyManager
 class _Settings:
     """One function's plan and options, and what follows from them for a call. Nothing of a call is kept here."""
 
-    __slots__ = ("model", "patience", "plan", "pool", "tokens")
+    __slots__ = ("find_model", "model", "patience", "plan", "pool", "timed", "tokens")
 
     def __init__(self, plan: Plan, options: Mapping[str, Any]) -> None:
         unknown = sorted(set(options) - set(_OPTIONS))
@@ -45,21 +45,57 @@ class _Settings:
         if self.pool is not None and not hasattr(self.pool, "quick"):
             raise ConfigurationError("pool", f"must be a KeyPool, not {type(self.pool).__name__}")
         self.model: str | None = options.get("model")
+        if self.model is not None and not isinstance(self.model, str):
+            raise ConfigurationError("model", f"must be a model's name, not {type(self.model).__name__}")
+        self.find_model = plan.model_finder(self.model)
         self.tokens: int | Callable[..., int] | None = options.get("tokens")
+        if self.tokens is not None and not callable(self.tokens):
+            check_tokens(self.tokens)
         self.patience = Patience(**{name: options[name] for name in _PATIENCE if name in options})
+        # Whether a call has to know when it began even before its first attempt has failed.
+        self.timed = self.patience.timeout is not None or self.patience.stop is not None
 
-    def call(self, pool: KeyPool, args: tuple[Any, ...], kwargs: Mapping[str, Any], shift: int) -> Call:
+    def current_pool(self) -> KeyPool:
+        """The pool of the calls that are made now."""
+        return manager.current() if self.pool is None else self.pool
+
+    def call(
+        self,
+        pool: KeyPool,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        shift: int,
+        started: float | None = None,
+    ) -> Call:
         """Begin the long way."""
-        model = self.model if self.model is not None else self.plan.argument("model", args, kwargs, shift)
-        return Call(
-            pool, self.patience, model if isinstance(model, str) else None, self._tokens(pool, args, kwargs, shift)
-        )
+        model = kwargs.get("model")
+        if model is None and self.find_model is not None:
+            model = self.find_model(args, shift)
+        tokens = self._tokens(pool, args, kwargs, shift)
+        return Call(pool, self.patience, model if isinstance(model, str) else self.model, tokens, started)
+
+    def resume(  # noqa: PLR0917  # a call and its slot
+        self,
+        pool: KeyPool,
+        slot: Slot,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        shift: int,
+        started: float | None,
+    ) -> Call:
+        """Go on the long way after a first attempt that was granted on the hot path."""
+        try:
+            call = self.call(pool, args, kwargs, shift, started)
+        except BaseException:  # the user's `tokens` may raise
+            slot.done.append(None)
+            raise
+        return call.adopt(slot)
 
     def _tokens(self, pool: KeyPool, args: tuple[Any, ...], kwargs: Mapping[str, Any], shift: int) -> int:
         tokens = self.tokens
         if tokens is None:
             return estimate_tokens(self.plan.named(args, kwargs, shift)) if pool.counts_tokens else 0
-        return tokens(*args, **kwargs) if callable(tokens) else tokens
+        return check_tokens(tokens(*args, **kwargs)) if callable(tokens) else tokens
 
 
 def make_wrapper(kind: str, plan: Plan, options: Mapping[str, Any]) -> Callable[..., Any]:
@@ -69,26 +105,34 @@ def make_wrapper(kind: str, plan: Plan, options: Mapping[str, Any]) -> Callable[
 
 
 def _function(settings: _Settings) -> Callable[..., Any]:
-    plan, own_pool, own_model = settings.plan, settings.pool, settings.model
-    is_given, fill, short = plan.is_given, plan.fill, plan.short
+    plan, own_pool, timed, find_model = settings.plan, settings.pool, settings.timed, settings.find_model
+    is_given, fill, short, first = plan.is_given, plan.fill, plan.short, plan.first
+    foreign = plan.credentials.isdisjoint
 
     def function(wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         shift = 0 if instance is None else 1
-        if is_given(args, kwargs, shift):
+        named = len(args) + shift > first or not foreign(kwargs)
+        if named and is_given(args, kwargs, shift):
             return wrapped(*args, **kwargs)
-        pool = own_pool or _KeyManager.instance or manager.current()
-        slot = pool.quick(own_model or kwargs.get("model"))
+        pool = own_pool if own_pool is not None else _KeyManager.instance
+        if pool is None:
+            pool = manager.current()
+        model = kwargs.get("model")
+        if model is None and find_model is not None:
+            model = find_model(args, shift)
+        started = pool.store.now() if timed or pool.timeout is not None else None
+        slot = pool.quick(model)
         if slot is None:
-            call = settings.call(pool, args, kwargs, shift)
+            call = settings.call(pool, args, kwargs, shift, started)
         else:
             try:
-                if short:
+                if short and not named:
                     value = wrapped(*args, api_key=slot.secret, **kwargs)
                 else:
                     filled_args, filled = fill(slot.member.key, args, kwargs, shift)
                     value = wrapped(*filled_args, **filled)
             except BaseException as error:
-                call = settings.call(pool, args, kwargs, shift).adopt(slot)
+                call = settings.resume(pool, slot, args, kwargs, shift, started)
                 if not call.failed(error):
                     raise
             else:
@@ -104,28 +148,36 @@ def _function(settings: _Settings) -> Callable[..., Any]:
 
 
 def _coroutine(settings: _Settings) -> Callable[..., Any]:
-    plan, own_pool, own_model = settings.plan, settings.pool, settings.model
-    is_given, fill, short = plan.is_given, plan.fill, plan.short
+    plan, own_pool, timed, find_model = settings.plan, settings.pool, settings.timed, settings.find_model
+    is_given, fill, short, first = plan.is_given, plan.fill, plan.short, plan.first
+    foreign = plan.credentials.isdisjoint
 
     async def coroutine(
         wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         shift = 0 if instance is None else 1
-        if is_given(args, kwargs, shift):
+        named = len(args) + shift > first or not foreign(kwargs)
+        if named and is_given(args, kwargs, shift):
             return await wrapped(*args, **kwargs)
-        pool = own_pool or _KeyManager.instance or manager.current()
-        slot = pool.quick(own_model or kwargs.get("model"))
+        pool = own_pool if own_pool is not None else _KeyManager.instance
+        if pool is None:
+            pool = manager.current()
+        model = kwargs.get("model")
+        if model is None and find_model is not None:
+            model = find_model(args, shift)
+        started = pool.store.now() if timed or pool.timeout is not None else None
+        slot = pool.quick(model)
         if slot is None:
-            call = settings.call(pool, args, kwargs, shift)
+            call = settings.call(pool, args, kwargs, shift, started)
         else:
             try:
-                if short:
+                if short and not named:
                     value = await wrapped(*args, api_key=slot.secret, **kwargs)
                 else:
                     filled_args, filled = fill(slot.member.key, args, kwargs, shift)
                     value = await wrapped(*filled_args, **filled)
             except BaseException as error:
-                call = settings.call(pool, args, kwargs, shift).adopt(slot)
+                call = settings.resume(pool, slot, args, kwargs, shift, started)
                 if not call.failed(error):
                     raise
             else:
@@ -140,9 +192,20 @@ def _coroutine(settings: _Settings) -> Callable[..., Any]:
     return coroutine
 
 
+def _begin(
+    settings: _Settings, args: tuple[Any, ...], kwargs: Mapping[str, Any], shift: int
+) -> tuple[KeyPool, Slot | None, float | None]:
+    """Begin a stream: the pool, a slot where one is at hand, and the moment where that matters."""
+    pool = settings.current_pool()
+    model = kwargs.get("model")
+    if model is None and settings.find_model is not None:
+        model = settings.find_model(args, shift)
+    started = pool.store.now() if settings.timed or pool.timeout is not None else None
+    return pool, pool.quick(model), started
+
+
 def _generator(settings: _Settings) -> Callable[..., Any]:
-    plan, own_pool, own_model = settings.plan, settings.pool, settings.model
-    is_given, fill = plan.is_given, plan.fill
+    is_given, fill = settings.plan.is_given, settings.plan.fill
 
     def generator(
         wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -150,17 +213,16 @@ def _generator(settings: _Settings) -> Callable[..., Any]:
         shift = 0 if instance is None else 1
         if is_given(args, kwargs, shift):
             return (yield from wrapped(*args, **kwargs))
-        pool = own_pool or _KeyManager.instance or manager.current()
-        slot = pool.quick(own_model or kwargs.get("model"))
+        pool, slot, started = _begin(settings, args, kwargs, shift)
         if slot is None:
-            call = settings.call(pool, args, kwargs, shift)
+            call = settings.call(pool, args, kwargs, shift, started)
         else:
             begun: list[None] = []
             try:
                 filled_args, filled = fill(slot.member.key, args, kwargs, shift)
                 value = yield from relay(wrapped(*filled_args, **filled), begun)
             except BaseException as error:
-                call = settings.call(pool, args, kwargs, shift).adopt(slot)
+                call = settings.resume(pool, slot, args, kwargs, shift, started)
                 if not call.failed(error, begun=bool(begun)):
                     raise
             else:
@@ -175,30 +237,29 @@ def _generator(settings: _Settings) -> Callable[..., Any]:
     return generator
 
 
-def _async_generator(settings: _Settings) -> Callable[..., Any]:
-    plan, own_pool, own_model = settings.plan, settings.pool, settings.model
-    is_given, fill = plan.is_given, plan.fill
+def _async_generator(settings: _Settings) -> Callable[..., Any]:  # noqa: C901  # relaying can't be taken apart
+    is_given, fill = settings.plan.is_given, settings.plan.fill
 
-    async def async_generator(
+    async def async_generator(  # noqa: C901, PLR0912
         wrapped: Callable[..., Any], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> AsyncGenerator[Any, Any]:
         shift = 0 if instance is None else 1
         given = is_given(args, kwargs, shift)
-        pool = own_pool or _KeyManager.instance or manager.current()
-        slot = None if given else pool.quick(own_model or kwargs.get("model"))
-        call = attempts = None
+        slot = call = None
+        if not given:
+            pool, slot, started = _begin(settings, args, kwargs, shift)
+            if slot is None:
+                call = settings.call(pool, args, kwargs, shift, started)
         while True:
-            key: Key | None = None
+            filled_args, filled = args, kwargs
             if slot is not None:
-                key = slot.member.key
-            elif not given:
-                call = call or settings.call(pool, args, kwargs, shift)
-                attempts = attempts or call.attempts()
-                key = (await attempts.__anext__()).key
-            filled_args, filled = (args, kwargs) if key is None else fill(key, args, kwargs, shift)
+                filled_args, filled = fill(slot.member.key, args, kwargs, shift)
+            elif call is not None:
+                attempt = await call.attempts().__anext__()
+                filled_args, filled = fill(attempt.key, args, kwargs, shift)
             begun = False
-            source = wrapped(*filled_args, **filled)
             # An async generator has no `yield from`, so the relaying of DESIGN, "Streams", stands here in full.
+            source = wrapped(*filled_args, **filled)
             try:
                 item = await source.__anext__()
                 begun = True
@@ -210,7 +271,7 @@ def _async_generator(settings: _Settings) -> Callable[..., Any]:
                     except BaseException as thrown:  # noqa: BLE001  # what the consumer throws belongs to the source
                         item = await source.athrow(thrown)
                     else:
-                        item = await (source.__anext__() if sent is None else source.asend(sent))
+                        item = await source.asend(sent)
             except StopAsyncIteration:
                 if slot is not None:
                     slot.done.append(None)
@@ -221,8 +282,7 @@ def _async_generator(settings: _Settings) -> Callable[..., Any]:
                 if given:
                     raise
                 if slot is not None:
-                    call = settings.call(pool, args, kwargs, shift).adopt(slot)
-                    slot = None
+                    call, slot = settings.resume(pool, slot, args, kwargs, shift, started), None
                 assert call is not None  # noqa: S101  # made above, or before the attempt
                 if not call.failed(error, begun=begun):
                     raise

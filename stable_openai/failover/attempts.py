@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from stable_openai.errors import NoKeyAvailable, StableError
-from stable_openai.pool.reactions import outcome_of
+from stable_openai.pool.reactions import outcome_of, success_of
 from stable_openai.pool.usage import tokens_used
-from stable_openai.stores.protocol import Ask, Outcome
+from stable_openai.stores.protocol import NOBODY, Ask, Outcome
 from stable_openai.verdict import Reason
 
 from .notes import note_attempts
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from types import TracebackType
 
+    from tenacity import RetryCallState
+
     from stable_openai.keys import Key
     from stable_openai.pool.pool import KeyPool
     from stable_openai.stores.protocol import Grant
     from stable_openai.stores.queues import Slot
-    from stable_openai.verdict import Verdict
+    from stable_openai.verdict import Answer, Verdict
 
     from .patience import Patience
 
@@ -39,6 +41,7 @@ __all__ = ["Attempt", "Attempts", "Call", "Record"]
 
 T = TypeVar("T")
 _ENDED: Final = Outcome()
+_NEVER: Final = float("inf")
 _REFUSED_EVERYWHERE: Final = frozenset({Reason.PERMISSION_DENIED, Reason.MODEL_UNAVAILABLE_FOR_KEY})
 
 
@@ -50,11 +53,12 @@ class Record:
     masked: str
     verdict: Verdict
     paused: float = 0.0
+    outage: bool = False
 
     @property
     def trouble(self) -> bool:
         """Whether the provider itself had trouble."""
-        return self.verdict.is_provider_trouble
+        return self.verdict.is_provider_trouble and not self.outage
 
 
 class Call:
@@ -65,11 +69,14 @@ class Call:
         patience: The bounds.
         model: The model that it is for, or None.
         tokens: Tokens to reserve for each attempt.
+        started: When it began, in the store's time, where that was noted; default: now.
     """
 
-    __slots__ = ("_error", "_patience", "_started", "_ticket", "_waited", "ask", "grant", "pause", "pool", "records")
+    __slots__ = ("_error", "_patience", "_started", "_waited", "ask", "grant", "pause", "pool", "records")
 
-    def __init__(self, pool: KeyPool, patience: Patience, model: str | None, tokens: int = 0) -> None:
+    def __init__(
+        self, pool: KeyPool, patience: Patience, model: str | None, tokens: int = 0, started: float | None = None
+    ) -> None:
         self.pool = pool
         self.ask = Ask(model, tokens)
         self.grant: Grant | None = None
@@ -77,9 +84,8 @@ class Call:
         self.pause = 0.0
         self._patience = patience
         self._error: Exception | None = None
-        self._started = pool.store.now()
+        self._started = pool.store.now() if started is None else started
         self._waited = 0.0
-        self._ticket: int | None = None
 
     def attempts(self) -> Attempts:
         """The attempts, one after the other, for ``for`` and ``async for``."""
@@ -89,6 +95,7 @@ class Call:
 
     def adopt(self, slot: Slot) -> Call:
         """Take over an attempt that was granted on the hot path."""
+        self.ask.call = self.pool.line.ticket()
         self.grant = self.pool.store.adopt(slot, self.ask)
         return self
 
@@ -98,9 +105,9 @@ class Call:
         self._waited += self.pool.store.now() - asked_at
         return Attempt(self, grant)
 
-    def succeeded(self, tokens: int | None) -> None:
+    def succeeded(self, tokens: int | None, answer: Answer | None = None) -> None:
         """The attempt ended well."""
-        self._settle(Outcome(success=True, tokens=tokens))
+        self._settle(Outcome(success=True, tokens=tokens) if answer is None else success_of(answer, tokens))
 
     def failed(self, error: BaseException, *, begun: bool = False) -> bool:
         """The attempt raised: settle it, and decide whether to go on.
@@ -114,34 +121,60 @@ class Call:
             return False
         grant = self.grant
         assert grant is not None  # noqa: S101  # an attempt runs on a grant
-        verdict = self.pool.judge(error)
-        self._settle(outcome_of(verdict))
+        outcome = _ENDED
+        try:
+            verdict = self.pool.judge(error)
+            outcome = outcome_of(verdict)
+        finally:  # a rule of the user's may raise: the place in flight is given back even so
+            self._settle(outcome)
         if verdict.reason is Reason.NOT_PROVIDER:
             return False
         self._error = error
-        self.records.append(Record(grant.name, grant.key.masked, verdict))
+        self.records.append(Record(grant.name, grant.key.masked, verdict, outage=grant.outage))
         self.pause = 0.0
+        if grant.outage and not begun:
+            return self._outlast()
         if not begun and self._goes_on(verdict, error, grant.name):
             return True
         note_attempts(error, self.records)
         return False
 
+    def _outlast(self) -> bool:
+        """An outage: no attempt to be counted, no key to be avoided. Stand in line again, behind those who have yet to
+        try, so that one request that always fails does not keep the probes for itself.
+        """
+        self.ask.avoid = NOBODY
+        self.ask.call = self.pool.line.ticket()
+        return True
+
     def _goes_on(self, verdict: Verdict, error: Exception, name: str) -> bool:
-        if not (verdict.retry_elsewhere or verdict.is_provider_trouble):
+        if not (verdict.retry_elsewhere or verdict.is_provider_trouble or verdict.is_rate_limit):
             return False
         now = self.pool.store.now()
+        time_left = self._time_left(now)
         state = retry_state(self._started, now, self.records, error)
-        if self._patience.is_over(self.records, len(self.pool), state):
+        pause = self._pause(verdict, state)
+        if self._patience.is_over(self.records, len(self.pool), state) or time_left <= 0 or pause > time_left:
             return False
-        if verdict.is_provider_trouble:
-            self.pause = verdict.wait_s if verdict.wait_s is not None else self._patience.pause(state)
-            if self.pause > self._left(now):
+        if verdict.wait_s is not None and pause:  # the provider's wish is a wait like that for a key
+            if pause > self._wait_left():
                 return False
-            self.records[-1].paused = self.pause
+            self._waited += pause
+        self.pause = self.records[-1].paused = pause
         self.ask.avoid |= {name}
         if verdict.oversized or verdict.reason in _REFUSED_EVERYWHERE:
             self.ask.shun |= {name}
         return True
+
+    def _pause(self, verdict: Verdict, state: RetryCallState) -> float:
+        """Seconds to rest before the next attempt; tenacity's stop objects may ask for them."""
+        if not verdict.is_provider_trouble:
+            return 0.0
+        pause = verdict.wait_s
+        if pause is None:
+            pause = self._patience.pause(state, sum(record.trouble for record in self.records))
+        state.upcoming_sleep = pause
+        return pause
 
     def _settle(self, outcome: Outcome) -> None:
         grant, self.grant = self.grant, None
@@ -150,23 +183,21 @@ class Call:
 
     # -- what next
 
-    def _left(self, now: float) -> float:
-        """Seconds that may still be spent in waiting."""
-        patience, pool = self._patience, self.pool
-        max_wait = pool.max_wait if patience.max_wait is None else patience.max_wait
-        timeout = pool.timeout if patience.timeout is None else patience.timeout
-        left = max_wait - self._waited
-        return left if timeout is None else min(left, timeout - (now - self._started))
+    def _wait_left(self) -> float:
+        """Seconds that may still be waited for keys."""
+        max_wait = self._patience.max_wait
+        return (self.pool.max_wait if max_wait is None else max_wait) - self._waited
+
+    def _time_left(self, now: float) -> float:
+        """Seconds that the call may still take."""
+        timeout = self._patience.timeout
+        if timeout is None:
+            timeout = self.pool.timeout
+        return _NEVER if timeout is None else timeout - (now - self._started)
 
     def budget(self, now: float) -> float:
         """Seconds that may be waited for a key now."""
-        return max(self._left(now), 0.0)
-
-    def ticket(self) -> int:
-        """The call's place in the line, the same for all its attempts."""
-        if self._ticket is None:
-            self._ticket = self.pool.line.ticket()
-        return self._ticket
+        return max(min(self._wait_left(), self._time_left(now)), 0.0)
 
     def ended(self, error: StableError) -> Exception:
         """What to raise where no key could be had: our own error, or the provider's where every key has refused."""
@@ -186,12 +217,13 @@ class Call:
 class Attempt:
     """One attempt: the key, and a context that records how it ends and swallows what will be tried again."""
 
-    __slots__ = ("_call", "_tokens", "begun", "grant")
+    __slots__ = ("_answer", "_call", "_tokens", "begun", "grant")
 
     def __init__(self, call: Call, grant: Grant) -> None:
         self._call = call
         self.grant = grant
         self._tokens: int | None = None
+        self._answer: Answer | None = None
         self.begun: list[None] = []  # grows when the caller gets a part of the answer: a failure is final then
 
     @property
@@ -205,6 +237,10 @@ class Attempt:
             self._tokens = tokens_used(value)
         return value
 
+    def see(self, answer: Answer) -> None:
+        """Note the headers of the answer: what they say of limits and of the key's owner reaches the pool."""
+        self._answer = answer
+
     def __enter__(self) -> Attempt:
         return self
 
@@ -212,7 +248,7 @@ class Attempt:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         if error is None:
-            self._call.succeeded(self._tokens)
+            self._call.succeeded(self._tokens, self._answer)
             return False
         return self._call.failed(error, begun=bool(self.begun))
 
@@ -235,7 +271,7 @@ class Attempts:
             pool.clock.sleep(call.pause)
         now = pool.store.now()
         try:
-            grant = pool.obtain(call.ask, call.budget(now), call.ticket())
+            grant = pool.obtain(call.ask, call.budget(now))
         except StableError as error:
             final: Any = call.ended(error)
         else:
@@ -252,7 +288,7 @@ class Attempts:
             await pool.clock.asleep(call.pause)
         now = pool.store.now()
         try:
-            grant = await pool.aobtain(call.ask, call.budget(now), call.ticket())
+            grant = await pool.aobtain(call.ask, call.budget(now))
         except StableError as error:
             final: Any = call.ended(error)
         else:

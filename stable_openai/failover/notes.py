@@ -15,15 +15,24 @@ _SHOWN: Final = 12
 
 
 def note_attempts(error: BaseException, records: Sequence[Record]) -> None:
-    """Add a note for each attempt: its key (masked), what it met, and the wait. Nothing for a lone plain failure."""
-    shown = records if len(records) <= _SHOWN else [*records[: _SHOWN // 2], *records[-_SHOWN // 2 :]]
-    for number, record in enumerate(records, 1):
-        if record not in shown:
+    """Add a note for each attempt: its key (masked), what it met, and the wait.
+
+    Nothing where the first attempt met a fault of the request itself: that stays as the provider told it.
+    """
+    if len(records) == 1 and records[0].verdict.is_request_fault:
+        return
+    left_out = max(len(records) - _SHOWN, 0)
+    first_left_out = _SHOWN // 2
+    for index, record in enumerate(records):
+        if left_out and first_left_out <= index < first_left_out + left_out:
+            if index == first_left_out:
+                add_note(error, f"and {left_out} more attempts")
             continue
         verdict = record.verdict
         wait = "" if verdict.wait_s is None else f", to come back in {verdict.wait_s:g} s"
         paused = f", then waited {record.paused:.2f} s" if record.paused else ""
-        add_note(error, f"attempt {number} with {record.key} ({record.masked}): {verdict.reason.value}{wait}{paused}")
+        reason = verdict.reason.value
+        add_note(error, f"attempt {index + 1} with {record.key} ({record.masked}): {reason}{wait}{paused}")
 
 
 def add_note(error: BaseException, note: str) -> None:

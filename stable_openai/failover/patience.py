@@ -28,7 +28,8 @@ class Patience:
         max_wait: The longest that it waits for keys, in seconds; None: the pool's.
         timeout: The longest that it takes in all, in seconds; None: the pool's.
         stop: A tenacity stop object, asked after each failed attempt; None: bounded by the number of keys.
-        wait: A tenacity wait object for back-off after the provider's own trouble; None: random exponential to 20 s.
+        wait: A tenacity wait object for back-off after the provider's own trouble, of which it sees the number; None:
+            random exponential to 20 s.
     """
 
     max_wait: float | None = None
@@ -55,16 +56,20 @@ class Patience:
         if self.stop is not None:
             return bool(self.stop(state))
         troubles = sum(record.trouble for record in records)
-        return troubles >= _TROUBLES or len(records) >= 2 * keys + _SPARE
+        return troubles >= _TROUBLES or sum(not record.outage for record in records) >= 2 * keys + _SPARE
 
-    def pause(self, state: RetryCallState) -> float:
-        """Seconds of back-off after the provider's own trouble."""
+    def pause(self, state: RetryCallState, troubles: int) -> float:
+        """Seconds of back-off after the provider's own trouble, which was met so many times in this call."""
         wait = self.wait
         if wait is None:
             from tenacity import wait_random_exponential
 
             wait = wait_random_exponential(multiplier=0.5, max=20)
-        return max(float(wait(state)), 0.0)
+        attempts, state.attempt_number = state.attempt_number, troubles  # keys that were rejected call for no back-off
+        try:
+            return max(float(wait(state)), 0.0)
+        finally:
+            state.attempt_number = attempts
 
 
 def retry_state(started: float, now: float, records: list[Record], error: BaseException) -> RetryCallState:

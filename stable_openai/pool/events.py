@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from stable_openai.stores.lanes import Kind, Standing
+from stable_openai.stores.lanes import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,17 +18,11 @@ __all__ = ["Event", "Listener", "Listeners", "event_of"]
 logger: Final = logging.getLogger("stable_openai")
 logger.addHandler(logging.NullHandler())
 
-_KINDS: Final = {
-    Standing.OPEN: "revived",
-    Standing.COOLING: "cooldown",
-    Standing.PARKED: "parked",
-    Standing.BARRED: "barred",
-    Standing.RETIRED: "retired",
-}
 _LEVELS: Final = {
-    "cooldown": logging.INFO,
     "parked": logging.WARNING,
     "barred": logging.WARNING,
+    "one owner": logging.WARNING,
+    "outage": logging.WARNING,
     "retired": logging.ERROR,
 }
 
@@ -39,9 +33,11 @@ class Event:
 
     Attributes:
         kind: ``"cooldown"``, ``"parked"``, ``"barred"`` (this model on this key), ``"retired"``, ``"revived"``,
-            ``"added"`` or ``"removed"``.
+            ``"recovered"`` (back after a rest, step by step), ``"learned"`` (a limit), ``"owner"`` (found out whose the
+            key is), ``"one owner"`` (all keys draw on one quota), ``"outage"`` (keys of several owners fail alike),
+            ``"outage over"``, ``"added"`` or ``"removed"``.
         key: The key's name.
-        lane: What is concerned: ``"key"``, ``"key and model"``, ``"owner"`` or ``"owner and model"``.
+        lane: What is concerned: ``"key"``, ``"key and model"``, ``"owner"``, ``"owner and model"`` or ``"endpoint"``.
         seconds: For how long, in seconds; infinity until somebody revives it; 0 where that does not apply.
         reason: Why, in one of the verdict's words.
         note: The evidence, in the provider's words, masked.
@@ -73,7 +69,7 @@ Listener = "Callable[[Event], object]"
 def event_of(change: Change) -> Event:
     """The event of a change that a store reports."""
     return Event(
-        kind=_KINDS[change.standing],
+        kind=change.what,
         key=change.key,
         lane=Kind(change.kind).value,
         seconds=change.seconds,

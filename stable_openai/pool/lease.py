@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Final
 
+from stable_openai.masking import Secret
 from stable_openai.stores.protocol import Ask, Grant, Outcome
 
 from .reactions import outcome_of
-from .usage import tokens_used
+from .usage import check_tokens, tokens_used
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from stable_openai.keys import Key
     from stable_openai.verdict import Verdict
 
-    from .pool import KeyPool
+    from .granting import Granting
 
 __all__ = ["Lease", "LeaseRequest"]
 
@@ -40,7 +41,7 @@ class Lease:
 
     __slots__ = ("__weakref__", "_details", "_grant", "_pool", "verdict")
 
-    def __init__(self, pool: KeyPool, grant: Grant) -> None:
+    def __init__(self, pool: Granting, grant: Grant) -> None:
         self._pool = pool
         self._details = grant
         self._grant: Grant | None = grant  # None once it is settled
@@ -73,8 +74,8 @@ class Lease:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The Authorization header (RFC 6750, section 2.1), in a new dictionary each time."""
-        return {"Authorization": f"Bearer {self._details.key.secret!s}"}
+        """The Authorization header (RFC 6750, section 2.1), in a new dictionary each time; its ``repr`` is masked."""
+        return {"Authorization": Secret(f"Bearer {self._details.key.secret!s}")}
 
     @property
     def settled(self) -> bool:
@@ -91,15 +92,21 @@ class Lease:
         Returns:
             The verdict, or None where nothing was there to judge.
         """
+        if tokens is not None:
+            check_tokens(tokens)
         grant, self._grant = self._grant, None
         if grant is None:
             return self.verdict
-        if answer is None:
-            self._pool.settle(grant, Outcome(success=True, tokens=tokens))
-            return None
-        self.verdict = verdict = self._pool.judge(answer)
-        self._pool.settle(grant, outcome_of(verdict, tokens_used(answer) if tokens is None else tokens))
-        return verdict
+        outcome = _UNKNOWN
+        try:
+            if answer is None:
+                outcome = Outcome(success=True, tokens=tokens)
+            else:
+                self.verdict = self._pool.judge(answer)
+                outcome = outcome_of(self.verdict, tokens_used(answer) if tokens is None else tokens)
+        finally:  # a rule of the user's may raise: the place in flight is given back even so
+            self._pool.settle(grant, outcome)
+        return self.verdict
 
     def release(self) -> None:
         """Give the lease back unused: nothing was sent, so nothing counts."""
@@ -127,8 +134,8 @@ class Lease:
     def __del__(self) -> None:
         grant, self._grant = self._grant, None
         if grant is not None:
-            warnings.warn(f"{self!r} was never settled", ResourceWarning, stacklevel=2)
             self._pool.settle(grant, _UNKNOWN)
+            warnings.warn(f"the lease of {grant.name} ({grant.key.masked}) was never settled", ResourceWarning, 2)
 
     def __repr__(self) -> str:
         state = "settled" if self._grant is None else "running"
@@ -140,7 +147,7 @@ class LeaseRequest:
 
     __slots__ = ("_ask", "_lease", "_max_wait", "_pool")
 
-    def __init__(self, pool: KeyPool, ask: Ask, max_wait: float | None) -> None:
+    def __init__(self, pool: Granting, ask: Ask, max_wait: float | None) -> None:
         self._pool = pool
         self._ask = ask
         self._max_wait = max_wait
@@ -150,17 +157,21 @@ class LeaseRequest:
         self._lease = Lease(self._pool, self._pool.obtain(self._ask, self._max_wait))
         return self._lease
 
-    def __exit__(self, *failure: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         lease, self._lease = self._lease, None
         if lease is not None:
-            lease.__exit__(*failure)
+            lease.__exit__(kind, error, traceback)
 
     async def __aenter__(self) -> Lease:
         self._lease = Lease(self._pool, await self._pool.aobtain(self._ask, self._max_wait))
         return self._lease
 
-    async def __aexit__(self, *failure: object) -> None:
-        self.__exit__(*failure)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, traceback)
 
     def __repr__(self) -> str:
         return f"<LeaseRequest for {self._ask.model or 'any model'} of {self._pool!r}>"

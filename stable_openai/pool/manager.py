@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
 from stable_openai.errors import ConfigurationError
 from stable_openai.key_sources import keys_from_env
+from stable_openai.masking import hide
 
 from .pool import KeyPool
 
@@ -18,13 +20,17 @@ if TYPE_CHECKING:
 __all__ = ["KeyManager", "current"]
 
 
+_making: threading.RLock
+
+
 class _OnePerProcess(type):
     """Calling the class makes its one instance, or gets it back and adds the keys that are new."""
 
     def __call__(cls, keys: Any = None, **options: Any) -> Any:
+        keys = hide(keys)  # a traceback shows locals
         with _making:
             manager = KeyManager.instance
-            if manager is None:
+            if manager is None or manager.closed:
                 if keys is None:
                     keys = _keys_of_environment()
                 manager = KeyManager.instance = super().__call__(keys, **options)
@@ -69,12 +75,21 @@ class KeyManager(KeyPool, metaclass=_OnePerProcess):
             manager.close()
 
 
-_making = threading.RLock()
+def _renew_lock() -> None:
+    """Take a fresh lock, at first and in a process that was forked while another thread was making the pool."""
+    global _making  # noqa: PLW0603  # one lock a process
+    _making = threading.RLock()
+
+
+_renew_lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def current() -> KeyManager:
     """The process-wide pool, made from the environment where nobody has made it yet."""
-    return KeyManager.instance or KeyManager()
+    manager = KeyManager.instance
+    return KeyManager() if manager is None else manager
 
 
 def _keys_of_environment() -> list[Key]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stable_openai.errors import ConfigurationError
 from stable_openai.keys import split_limits
-from stable_openai.limits import Limits, as_limits
+from stable_openai.limits import MINUTE, Limits, as_limits
 from stable_openai.stores.orders import StrategyLike, check_strategy
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Options", "check_seconds"]
 
 _LIMIT_FIELDS: Final = tuple(Limits.__dataclass_fields__)
+_CLOCK: Final = ("monotonic", "time", "call_at", "sleep", "asleep")
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Options:
     store: str = "memory://"
     max_wait: float = 120.0
     timeout: float | None = None
+    pace: bool = False
+    minute: float = MINUTE
     rules: tuple[Callable[..., Any], ...] = ()
     clock: Clock | None = None
     given: frozenset[str] = frozenset()
@@ -48,7 +51,7 @@ class Options:
             if limits:
                 raise ConfigurationError("limits", f"give either limits or {', '.join(loose)}")
             limits = as_limits(loose)
-        unknown = sorted(set(rest) - set(cls.__dataclass_fields__))
+        unknown = sorted(set(rest) - set(cls.__dataclass_fields__) | {"given"} & set(rest))
         if unknown:
             known = sorted({*cls.__dataclass_fields__, *_LIMIT_FIELDS} - {"given"})
             raise ConfigurationError(unknown[0], f"is no option of a pool; known are {', '.join(known)}")
@@ -57,9 +60,15 @@ class Options:
         rest["max_wait"] = check_seconds("max_wait", rest.get("max_wait", 120.0))
         if rest.get("timeout") is not None:
             rest["timeout"] = check_seconds("timeout", rest["timeout"])
+        if check_seconds("minute", rest.get("minute", MINUTE)) == 0:
+            raise ConfigurationError("minute", "must be a positive number of seconds")
+        if not isinstance(rest.get("pace", False), bool):
+            raise ConfigurationError("pace", f"must be True or False, not {rest['pace']!r}")
         rest["rules"] = _rules(rest.get("rules", ()))
         if rest.get("store", "memory://") != "memory://":
             raise ConfigurationError("store", "must be 'memory://'")
+        if rest.get("clock") is not None and not all(callable(getattr(rest["clock"], name, None)) for name in _CLOCK):
+            raise ConfigurationError("clock", f"must have the methods {', '.join(_CLOCK)}")
         return cls(limits=limits, given=given, **rest)
 
     @property
@@ -70,8 +79,11 @@ class Options:
     def contradictions(self, options: Mapping[str, Any]) -> list[str]:
         """The names of those options that are given and differ from these."""
         other = Options.of(options)
-        names = {"limits" if name in _LIMIT_FIELDS else name for name in other.given}
-        return sorted(name for name in names if getattr(other, name) != getattr(self, name))
+
+        def told(known: Options, name: str) -> Any:
+            return getattr(known.limits if name in _LIMIT_FIELDS else known, name)
+
+        return sorted(name for name in other.given if told(other, name) != told(self, name))
 
 
 def _owners(owners: object) -> dict[str, tuple[Limits, dict[str, Limits]]]:

@@ -8,35 +8,33 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from stable_openai.clock import SYSTEM_CLOCK
-from stable_openai.errors import ConfigurationError, NoKeyAvailable, PoolClosed, RequestTooLarge
+from stable_openai.errors import ConfigurationError
 from stable_openai.key_sources import keys_from_env, settings_from_file
 from stable_openai.keys import Key, as_keys
+from stable_openai.limits import Limits
+from stable_openai.masking import hide
 from stable_openai.stores.lanes import Kind, Standing
-from stable_openai.stores.memory import MemoryStore
-from stable_openai.stores.protocol import Ask, Effect, Grant, Outcome, Refusal
-from stable_openai.verdict import Verdict, judge
+from stable_openai.stores.protocol import Effect
 
-from .events import Event, Listeners, event_of
-from .lease import Lease, LeaseRequest
+from .admin import read_projects
+from .events import Event
+from .explanation import Explanation, explain
+from .granting import Granting
 from .naming import name_keys
-from .options import Options
+from .options import Options, check_seconds
 from .table import table_of
-from .waiting import Line, TaskWaiter, ThreadWaiter, Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from stable_openai.stores.protocol import Change
-    from stable_openai.stores.queues import Slot
     from stable_openai.stores.snapshots import KeyStatus
 
 __all__ = ["KeyPool"]
 
 _NEVER: Final = float("inf")
-_SHOWN_REASONS: Final = 6
 
 
-class KeyPool:
+class KeyPool(Granting):
     """Keys with one strategy and one store, safe in threads and tasks.
 
     Args:
@@ -49,6 +47,8 @@ class KeyPool:
         store: Where counts and cooldowns live: ``"memory://"``.
         max_wait: The longest that a call waits for a key, in seconds.
         timeout: The longest that a call takes in all, attempts and waits together, in seconds; None for no bound.
+        pace: Whether to spread the grants of a window evenly, for providers that enforce a minute's limit by the second.
+        minute: How long the provider's minute lasts, in seconds: for rehearsals on a simulator in scaled time.
         rules: Verdicts of your own, asked first: see ``stable_openai.verdict``.
         clock: Where time comes from; for tests.
 
@@ -61,26 +61,16 @@ class KeyPool:
         keys: str | Key | Iterable[str | Key | Mapping[str, Any]] = (),
         **options: Any,
     ) -> None:
-        self._setup(as_keys(keys), Options.of(options))
-
-    def _setup(self, keys: list[Key], options: Options) -> None:
-        self.options = options
-        self.clock = options.clock or SYSTEM_CLOCK
-        self.rules = options.rules
-        self.max_wait = options.max_wait
-        self.timeout = options.timeout
-        self.store = MemoryStore(options.strategy, self.clock)
-        self.quick: Callable[[str | None], Slot | None] = self.store.quick
-        self.line = Line(self.store, self.clock)
-        self.closed = False
-        self._listeners = Listeners()
+        keys = hide(keys)
+        checked = Options.of(options)
+        super().__init__(checked, checked.clock or SYSTEM_CLOCK)
         self._names: dict[str, str] = {}  # by secret
         self._keys: dict[str, Key] = {}  # by name
         self._changing = threading.RLock()
         self._numbered = 0
-        for name, limits in options.owners.items():
+        for name, limits in checked.owners.items():
             self.store.set_owner(name, *limits)
-        self._add(keys)
+        self._add(as_keys(keys))
         _pools.add(self)
 
     @classmethod
@@ -124,6 +114,7 @@ class KeyPool:
         Raises:
             ConfigurationError: The key is bad, or is in the pool already.
         """
+        secret = hide(secret)
         key = secret if isinstance(secret, Key) and not fields else Key(secret, **fields)  # type: ignore[arg-type]  # Key refuses what is no text
         with self._changing:
             if key.secret in self._names:
@@ -140,8 +131,7 @@ class KeyPool:
             for key, name in named:
                 self._names[key.secret] = name
                 self._keys[name] = key
-        if self.line.groups:
-            self.line.serve()
+        self.serve()
         if len(self._keys) > len(named):
             for _, name in named:
                 self._listeners.tell(Event("added", name))
@@ -157,11 +147,12 @@ class KeyPool:
             name = self._name_of(key)
             del self._names[self._keys.pop(name).secret]
             self.store.remove(name)
-        self.line.serve()
+        self.serve()
         self._listeners.tell(Event("removed", name))
 
     def merge(self, keys: str | Key | Iterable[str | Key | Mapping[str, Any]]) -> None:
         """Add the keys that are new; those that are known keep their counts and their description."""
+        keys = hide(keys)
         with self._changing:
             self._add([key for key in as_keys(keys) if key.secret not in self._names])
 
@@ -173,6 +164,7 @@ class KeyPool:
         Raises:
             ConfigurationError: A key is bad; the pool is then as it was.
         """
+        keys = hide(keys)
         wanted = as_keys(keys)
         with self._changing:
             stay = {key.secret for key in wanted}
@@ -194,19 +186,22 @@ class KeyPool:
                     self._keys[known] = key
                     self.store.retell(known, key, key.limits or self.options.limits)
             self._add([key for key in wanted if key.secret not in self._names])
-        self.line.serve()
+        self.serve()
 
     def park(self, key: str | Key, seconds: float | None = None, reason: str = "parked by hand") -> None:
         """Take a key out of use for so many seconds (default 600, doubling with each repeat)."""
-        self._tell(self.store.rest(self._name_of(key), Effect(Kind.KEY, Standing.PARKED, seconds, reason)))
+        if seconds is not None:
+            check_seconds("seconds", seconds)
+        self.tell(self.store.rest(self._name_of(key), Effect(Kind.KEY, Standing.PARKED, seconds, reason)))
 
     def revive(self, key: str | Key | None = None, *, model: str | None = None) -> None:
         """Clear cooldowns, parking and retirement of a key, or of all; waiting calls go on at once."""
         changes = self.store.revive(None if key is None else [self._name_of(key)], model)
-        self.line.serve()
-        self._tell(changes)
+        self.serve()
+        self.tell(changes)
 
     def _name_of(self, key: str | Key) -> str:
+        key = hide(key)
         name = self._names.get(key.secret) if isinstance(key, Key) else key
         if name in self._keys:
             return name
@@ -214,129 +209,50 @@ class KeyPool:
             return self._names[key]
         raise KeyError("there is no such key in this pool")
 
-    # -- leases
-
-    def lease(self, model: str | None = None, *, tokens: int = 0, max_wait: float | None = None) -> LeaseRequest:
-        """A key by hand: ``with pool.lease(model="gpt-4o", tokens=900) as lease: …``, or ``async with``.
-
-        Args:
-            model: The model that the call is for.
-            tokens: Tokens to reserve, prompt and answer together.
-            max_wait: The longest to wait for a key, in seconds; default: the pool's.
-
-        Raises:
-            NoKeyAvailable: (on entering) no key becomes eligible in that time.
-            RequestTooLarge: (on entering) no key's limits ever allow so many tokens.
-        """
-        return LeaseRequest(self, Ask(model, tokens), max_wait)
-
-    def acquire(self, model: str | None = None, *, tokens: int = 0, max_wait: float | None = None) -> Lease:
-        """Like ``lease``, without a ``with`` block: call ``settle`` or ``release`` on what it returns."""
-        return Lease(self, self.obtain(Ask(model, tokens), max_wait))
-
-    async def aacquire(self, model: str | None = None, *, tokens: int = 0, max_wait: float | None = None) -> Lease:
-        """The twin of ``acquire`` for tasks."""
-        return Lease(self, await self.aobtain(Ask(model, tokens), max_wait))
-
-    def obtain(self, ask: Ask, max_wait: float | None = None, ticket: int | None = None) -> Grant:
-        """Wait for a grant in a thread; for the layers above."""
-        deadline = self._deadline(max_wait)
-        grant = self._at_once(ask, deadline)
-        if grant is not None:
-            return grant
-        waiter = ThreadWaiter(ask, self.line.ticket() if ticket is None else ticket, deadline)
-        try:
-            self.line.join(waiter)
-            waiter.wait()
-        except BaseException:
-            self.line.leave(waiter)
-            raise
-        return self._outcome(waiter)
-
-    async def aobtain(self, ask: Ask, max_wait: float | None = None, ticket: int | None = None) -> Grant:
-        """Wait for a grant in a task; for the layers above."""
-        deadline = self._deadline(max_wait)
-        grant = self._at_once(ask, deadline)
-        if grant is not None:
-            return grant
-        waiter = TaskWaiter(ask, self.line.ticket() if ticket is None else ticket, deadline)
-        try:
-            self.line.join(waiter)
-            await waiter.wait()
-        except BaseException:
-            self.line.leave(waiter)
-            raise
-        return self._outcome(waiter)
-
-    def _deadline(self, max_wait: float | None) -> float:
-        return self.store.now() + (self.max_wait if max_wait is None else max_wait)
-
-    def _at_once(self, ask: Ask, deadline: float) -> Grant | None:
-        """A grant without waiting; None where it is worth waiting for."""
-        if self.closed:
-            raise PoolClosed("this pool is closed: make a new one")
-        if self.line.groups:
-            return None
-        found = self.store.grant(ask)
-        if isinstance(found, Grant):
-            return found
-        if found.at > deadline and not found.pending:
-            raise self.no_key(ask, found)
-        return None
-
-    def _outcome(self, waiter: Waiter) -> Grant:
-        result = waiter.result
-        if isinstance(result, Grant):
-            return result
-        if isinstance(result, (RequestTooLarge, PoolClosed)):
-            raise result
-        raise self.no_key(waiter.ask, result)
-
-    def no_key(self, ask: Ask, refusal: Refusal | None) -> NoKeyAvailable:
-        """The error that says when to come back, and why each key is out."""
-        reasons = self.store.reasons(ask.model, ask.tokens)
-        for name in ask.shun:
-            reasons.setdefault(name, "has refused this very request")
-        at = self.store.earliest(ask.model) if refusal is None or refusal.at == _NEVER else refusal.at
-        retry_after = max(at - self.store.now(), 0.0) if at < _NEVER else None
-        what = f"for the model {ask.model}" if ask.model else "for this call"
-        when = "none is expected back" if retry_after is None else f"the earliest is back in {retry_after:.1f} s"
-        shown = [f"{name} {reason}" for name, reason in list(reasons.items())[:_SHOWN_REASONS]]
-        more = f"; and {len(reasons) - len(shown)} more" if len(reasons) > len(shown) else ""
-        if not self._keys:
-            problem = "the pool has no keys: pool.add(...) one"
-        else:
-            problem = f"no key is eligible {what}, {when}: {'; '.join(shown) or 'others wait in front of it'}{more}"
-        return NoKeyAvailable(problem, retry_after=retry_after, reasons=reasons, model=ask.model)
-
-    # -- settling
-
-    def judge(self, answer: object) -> Verdict:
-        """The verdict on an answer or exception, the pool's own rules asked first."""
-        return judge(answer, rules=self.rules, now=self.clock.time())
-
-    def settle(self, grant: Grant, outcome: Outcome) -> None:
-        """End a grant, serve those who wait, and tell what has changed; for the layers above."""
-        changes = self.store.settle(grant, outcome)
-        if self.line.groups:
-            self.line.serve()
-        if changes:
-            self._tell(changes)
-
-    def _tell(self, changes: Iterable[Change]) -> None:
-        for change in changes:
-            self._listeners.tell(event_of(change))
-
-    @property
-    def counts_tokens(self) -> bool:
-        """Whether any limit of this pool counts tokens, so that a call's tokens are worth estimating."""
-        return self.store.counts_tokens
-
     # -- seeing
 
-    def on_event(self, listener: Callable[[Event], object]) -> Callable[[], None]:
-        """Call ``listener`` with each ``Event`` from now on; the result, when called, ends that."""
-        return self._listeners.add(listener)
+    def explain(self, model: str | None = None, *, tokens: int = 0) -> Explanation:
+        """Why nothing is eligible for a model, and when it will be: ``str()`` of it is a paragraph."""
+        at = self.store.earliest(model)
+        retry_after = max(at - self.store.now(), 0.0) if at < _NEVER else None
+        out = self.store.reasons(model, tokens)
+        return explain(list(self._keys), out, model=model, retry_after=retry_after, waiting=len(self.line))
+
+    def load_limits(
+        self,
+        admin_key: str,
+        *,
+        project: str | None = None,
+        base_url: str = "https://api.openai.com/v1",
+        timeout: float = 30.0,
+    ) -> dict[str, dict[str, Limits]]:
+        """Read the rate limits of projects from OpenAI's admin API, and keep to them.
+
+        They hold for keys whose ``owner`` is the project's id or name. Where ``project`` is given, or there is but one,
+        keys without an owner are taken to be its own.
+
+        Args:
+            admin_key: An admin key (it is sent there, and not kept).
+            project: The id or name of one project; default: all.
+            base_url: The API's base URL.
+            timeout: Seconds that one request may take.
+
+        Returns:
+            The limits by project id and model.
+
+        Raises:
+            ConfigurationError: The admin key or the project is refused.
+            OSError: The API can't be reached.
+        """
+        projects = read_projects(hide(admin_key), base_url, project, timeout)
+        told = {key.owner for key in self._keys.values()}
+        for found in projects:
+            owner = found.name if found.name in told else found.id
+            self.store.set_owner(owner, Limits(), found.limits)
+            if len(projects) == 1:
+                self.store.assign_owner([name for name, key in self._keys.items() if key.owner is None], owner)
+        self.serve()
+        return {found.id: found.limits for found in projects}
 
     def status(self) -> list[KeyStatus]:
         """The state of each key, as dataclasses. Never a secret."""
@@ -362,12 +278,6 @@ class KeyPool:
 
     # -- ending
 
-    def close(self) -> None:
-        """Send away those who wait and grant nothing more; running calls end as they would."""
-        self.closed = True
-        self.quick = _refuse
-        self.line.close()
-
     def __enter__(self) -> KeyPool:
         return self
 
@@ -379,13 +289,8 @@ class KeyPool:
 
     def after_fork(self) -> None:
         """Go on in a forked child, without the parent's locks and waiters."""
-        self.store.renew_lock()
-        self.line.start_afresh()
+        super().after_fork()
         self._changing = threading.RLock()
-
-
-def _refuse(model: str | None) -> None:
-    """Stands in for ``quick`` once the pool is closed: the long way says so."""
 
 
 _pools: Final[weakref.WeakSet[KeyPool]] = weakref.WeakSet()

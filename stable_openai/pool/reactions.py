@@ -5,20 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from stable_openai.stores.lanes import Kind, Standing
-from stable_openai.stores.protocol import Effect, Outcome
-from stable_openai.verdict import Reason, Scope
+from stable_openai.stores.protocol import Effect, Outcome, Rejection
+from stable_openai.verdict import Reason, Scope, observe_limits
 
 if TYPE_CHECKING:
-    from stable_openai.verdict import Verdict
+    from stable_openai.verdict import Answer, Verdict
 
-__all__ = ["outcome_of"]
+__all__ = ["outcome_of", "success_of"]
 
 _CONCURRENCY_REST: Final = 1.0  # seconds: a running call has to end first, and nobody says when
 _SHARED: Final = {Scope.ORGANIZATION: Kind.OWNER, Scope.KEY_AND_MODEL: Kind.KEY_AND_MODEL, Scope.KEY: Kind.KEY}
-_SHORT_WINDOWS: Final = {
+_COUNTED: Final = {
     Reason.RATE_LIMITED_REQUESTS_MINUTE: "requests",
+    Reason.RATE_LIMITED_REQUESTS_DAY: "requests",
     Reason.RATE_LIMITED_TOKENS_MINUTE: "tokens",
+    Reason.RATE_LIMITED_TOKENS_DAY: "tokens",
 }
+_DAYS: Final = frozenset({Reason.RATE_LIMITED_REQUESTS_DAY, Reason.RATE_LIMITED_TOKENS_DAY})
+_AUTH: Final = frozenset({Reason.INVALID_KEY, Reason.KEY_DISABLED, Reason.PERMISSION_DENIED})
 
 
 def outcome_of(verdict: Verdict, tokens: int | None = None) -> Outcome:
@@ -28,13 +32,39 @@ def outcome_of(verdict: Verdict, tokens: int | None = None) -> Outcome:
         verdict: What ``judge`` said of the answer or exception.
         tokens: What was really used, where known.
     """
+    alike = None
+    if verdict.is_provider_trouble:
+        alike = verdict.reason.value
+    elif verdict.reason in _AUTH:
+        alike = "auth"
     return Outcome(
         success=verdict.reason is Reason.OK or verdict.is_request_fault,
-        trouble=verdict.is_provider_trouble,
         tokens=tokens,
         effect=_effect_of(verdict),
-        early=None if verdict.oversized else _SHORT_WINDOWS.get(verdict.reason),
+        rejection=_rejection_of(verdict),
+        observed=verdict.limits,
+        owner=verdict.owner,
+        alike=alike,
     )
+
+
+def success_of(answer: Answer, tokens: int | None = None) -> Outcome:
+    """The outcome of an attempt that ended well, with what its headers say of limits and of the key's owner."""
+    owner = None
+    for header in ("openai-organization", "anthropic-organization-id", "openai-project"):
+        owner = owner or answer.headers.get(header)
+    return Outcome(success=True, tokens=tokens, observed=observe_limits(answer), owner=owner)
+
+
+def _rejection_of(verdict: Verdict) -> Rejection | None:
+    if not verdict.is_rate_limit or verdict.oversized or verdict.reason is Reason.RATE_LIMITED_CONCURRENCY:
+        return None
+    what = _COUNTED.get(verdict.reason)
+    stated = any(
+        limit.limit is not None and limit.period_s is not None and limit.dimension == (what or limit.dimension)
+        for limit in verdict.limits
+    )
+    return Rejection(what, verdict.reason in _DAYS, verdict.wait_s, stated)
 
 
 def _effect_of(verdict: Verdict) -> Effect | None:
@@ -43,8 +73,7 @@ def _effect_of(verdict: Verdict) -> Effect | None:
     reason, seconds = verdict.reason, verdict.wait_s
     shared = verdict.scope is Scope.ORGANIZATION
     if verdict.is_rate_limit:
-        # Where nothing is named, the model that was asked for is what the limit most likely belongs to.
-        kind, standing = (Kind.OWNER if shared else Kind.KEY_AND_MODEL), Standing.COOLING
+        kind, standing = _limited(verdict), Standing.COOLING
         if seconds is None and reason is Reason.RATE_LIMITED_CONCURRENCY:
             seconds = _CONCURRENCY_REST
     elif reason is Reason.QUOTA_EXHAUSTED:
@@ -56,4 +85,15 @@ def _effect_of(verdict: Verdict) -> Effect | None:
         kind, standing, seconds = Kind.KEY_AND_MODEL, Standing.BARRED, None
     else:
         return None
-    return Effect(kind, standing, seconds, reason.value, verdict.message)
+    return Effect(kind, standing, seconds, reason.value, verdict.message, verdict.plain, reason in _DAYS)
+
+
+def _limited(verdict: Verdict) -> Kind:
+    """What a rate limit rests: where nothing is named, the model that was asked for, on this key."""
+    if verdict.scope is Scope.ENDPOINT:
+        return Kind.ENDPOINT
+    if verdict.scope is Scope.ORGANIZATION:
+        return Kind.OWNER
+    if verdict.scope is Scope.KEY_AND_MODEL and verdict.owner is not None:
+        return Kind.OWNER_AND_MODEL  # "for this model, in this organisation"
+    return Kind.KEY_AND_MODEL

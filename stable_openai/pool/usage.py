@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["estimate_tokens", "tokens_used"]
+from stable_openai.errors import ConfigurationError
+from stable_openai.verdict.responses import is_response, read_response
+
+__all__ = ["check_tokens", "estimate_tokens", "tokens_used"]
 
 _CHARACTERS_PER_TOKEN: Final = 4  # OpenAI's own rule of thumb for English text
 _PER_MESSAGE: Final = 4  # role and separators, as OpenAI's cookbook counts chat messages
 _ANSWER: Final = 256  # what an answer is taken to need where the call does not limit it
 _DEPTH: Final = 6
 _TEXTS: Final = ("messages", "prompt", "input", "text", "question", "instructions")
+_PARTS: Final = ("prompt_tokens", "completion_tokens", "input_tokens", "output_tokens")
 _ANSWER_LIMITS: Final = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
@@ -45,11 +50,48 @@ def _tokens_in(value: object, depth: int) -> float:
     return 0.0
 
 
+def check_tokens(value: object) -> int:
+    """A number of tokens, from 0 up.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ConfigurationError("tokens", f"must be a whole number from 0 up, not {value!r}")
+    return value
+
+
 def tokens_used(answer: object) -> int | None:
-    """``usage.total_tokens`` of an answer: a parsed object, a dictionary, or a response whose JSON is already read."""
-    usage = answer.get("usage") if isinstance(answer, Mapping) else getattr(answer, "usage", None)
+    """``usage`` of an answer, in tokens: of a parsed object, a dictionary, or a response that has been read."""
+    usage = _field(answer, "usage")
     if usage is None:
-        body = getattr(answer, "body", None)
-        usage = body.get("usage") if isinstance(body, Mapping) else None
-    total = usage.get("total_tokens") if isinstance(usage, Mapping) else getattr(usage, "total_tokens", None)
-    return total if isinstance(total, int) and not isinstance(total, bool) and total >= 0 else None
+        usage = _field(_body_of(answer), "usage")
+    total = _count(_field(usage, "total_tokens"))
+    if total is not None:
+        return total
+    parts = [_count(_field(usage, name)) for name in _PARTS]
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) > 1 else None
+
+
+def _field(holder: object, name: str) -> Any:
+    return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _body_of(answer: object) -> object:
+    """What a response's body holds, so far as it was read already: nothing is consumed."""
+    if not is_response(answer):
+        return getattr(answer, "body", None)
+    body = read_response(answer).body
+    if not isinstance(body, (bytes, str)):
+        return body
+    if (b'"usage"' if isinstance(body, bytes) else '"usage"') not in body:  # type: ignore[operator]  # of one kind
+        return None
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None

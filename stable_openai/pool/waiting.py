@@ -19,6 +19,8 @@ from stable_openai.errors import PoolClosed, RequestTooLarge
 from stable_openai.stores.protocol import Grant, Outcome, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stable_openai.clock import Alarm, Clock
     from stable_openai.stores.memory import MemoryStore
     from stable_openai.stores.protocol import Ask
@@ -35,16 +37,15 @@ class Waiter:
     """One call that waits.
 
     Args:
-        ask: What it wants.
-        ticket: Its place: lower is served first.
+        ask: What it wants; the number of its call is its place: lower is served first.
         deadline: The moment of the store's time after which it gives up.
     """
 
     __slots__ = ("ask", "deadline", "result", "ticket")
 
-    def __init__(self, ask: Ask, ticket: int, deadline: float) -> None:
+    def __init__(self, ask: Ask, deadline: float) -> None:
         self.ask = ask
-        self.ticket = ticket
+        self.ticket = ask.call
         self.deadline = deadline
         self.result: Result | None = None
 
@@ -58,8 +59,8 @@ class ThreadWaiter(Waiter):
 
     __slots__ = ("_gate",)
 
-    def __init__(self, ask: Ask, ticket: int, deadline: float) -> None:
-        super().__init__(ask, ticket, deadline)
+    def __init__(self, ask: Ask, deadline: float) -> None:
+        super().__init__(ask, deadline)
         self._gate = threading.Lock()
         self._gate.acquire()
 
@@ -77,8 +78,8 @@ class TaskWaiter(Waiter):
 
     __slots__ = ("_future", "_loop")
 
-    def __init__(self, ask: Ask, ticket: int, deadline: float) -> None:
-        super().__init__(ask, ticket, deadline)
+    def __init__(self, ask: Ask, deadline: float) -> None:
+        super().__init__(ask, deadline)
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[None] = self._loop.create_future()
 
@@ -108,14 +109,16 @@ class Line:
     def __init__(self, store: MemoryStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._tickets = itertools.count()
+        self._tickets = itertools.count(1)
         self.groups: dict[str | None, deque[Waiter]] = {}
         store.crowd = self.groups
         self.start_afresh()
 
     def start_afresh(self) -> None:
         """Forget all who wait: after a fork they are threads of another process."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # never entered twice; but it can tell whether this thread is inside
+        self._is_owned: Callable[[], bool] = self._lock._is_owned  # type: ignore[attr-defined]  # noqa: SLF001
+        self._again = False
         self.groups.clear()
         self._deadlines: list[tuple[float, int, Waiter]] = []
         self._alarm: Alarm | None = None
@@ -169,7 +172,13 @@ class Line:
     # -- serving
 
     def serve(self) -> None:
-        """Hand out what can be handed out now."""
+        """Hand out what can be handed out now.
+
+        Where this very thread is serving (the collector has found a forgotten lease meanwhile), it will look again.
+        """
+        if self._is_owned():
+            self._again = True
+            return
         with self._lock:
             served = self._serve()
         self._deliver(served)
@@ -181,6 +190,13 @@ class Line:
                 self.serve()
 
     def _serve(self) -> list[Waiter]:
+        served = self._serve_once()
+        while self._again:
+            self._again = False
+            served += self._serve_once()
+        return served
+
+    def _serve_once(self) -> list[Waiter]:
         now = self._store.now()
         served = self._expire(now)
         earliest = _NEVER

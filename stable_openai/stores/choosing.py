@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from .queues import Queue, Slot
     from .roster import Roster
 
-__all__ = ["choose", "refusal", "renew_credit", "rouse"]
+__all__ = ["choose", "preferred", "refusal", "renew_credit", "rouse"]
+
+
+def preferred(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
+    """The slot of the key that the call prefers, left in its place; None where it is not eligible."""
+    member = roster.members.get(ask.prefer) if ask.prefer is not None else None
+    slot = queue.slots.get(member) if member is not None else None
+    if slot is None or slot.out_of_use or slot.member.name in ask.avoid:
+        return None
+    if not slot.lanes:
+        roster.furnish(slot)
+    return slot if _will_do(slot, ask, now) else None
 
 
 def choose(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
@@ -33,7 +44,7 @@ def choose(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
     if slot is None and queue.short:
         for sleeper in queue.short_sleepers(ask.tokens):
             if _blocking(sleeper, now, ask.tokens) is None:
-                queue.rouse_slot(sleeper)
+                queue.rouse_slot(sleeper, now)
                 return _search(roster, queue, ask, now)
     return slot
 
@@ -63,8 +74,8 @@ def _look_at_next(  # noqa: PLR0917  # a step of _search, with all that it holds
         return None
     if not slot.lanes:
         roster.furnish(slot)
-    if order is queue.ready and slot.troubled:
-        queue.reserve.push(slot)
+    if order is queue.ready and slot.troubled_until() > now:
+        queue.put(slot, now)  # with those that are tried last
         return None
     blocked = _blocking(slot, now, ask.tokens)
     if blocked is None and slot.member.name not in ask.avoid and slot.member.name not in ask.shun:
@@ -105,7 +116,7 @@ def renew_credit(roster: Roster, queue: Queue, slot: Slot, now: float) -> Slot |
         if lane.credit > 0:
             lane.credit -= 1
             lane.fresh.append(now)
-            queue.put(slot)
+            queue.put(slot, now)
             return slot
     queue.ready.unpop(slot)
     return None
@@ -132,7 +143,8 @@ def refusal(roster: Roster, queue: Queue, ask: Ask) -> Refusal:
 
 
 def _waits_for_a_call(lane: Lane) -> bool:
-    return lane.max_concurrency is not None and lane.standing is not Standing.RETIRED and lane.in_flight > 0
+    full = lane.max_concurrency is not None and lane.in_flight > 0
+    return (full or lane.trials_out > 0) and lane.standing is not Standing.RETIRED
 
 
 def rouse(lanes: Iterable[Lane]) -> None:

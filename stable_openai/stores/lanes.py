@@ -12,21 +12,26 @@ Rules of this file:
 from __future__ import annotations
 
 import enum
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from stable_openai.learned import LearnedCount, meter
+from stable_openai.limits import MINUTE
 from stable_openai.windows import make_count
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from stable_openai.clock import Clock
     from stable_openai.limits import Limits
-    from stable_openai.windows import CalendarCount, SlidingCount
+    from stable_openai.windows import AnyCount, Entry, SlidingCount
 
     from .queues import Group, Queue
 
-__all__ = ["CLOSED", "INFINITY", "ClosedLane", "Kind", "Lane", "Standing"]
+__all__ = ["CLOSED", "INFINITY", "ClosedLane", "Habits", "Kind", "Lane", "Standing"]
 
 INFINITY: Final = float("inf")
-_NEARLY_FULL: Final = 0.1  # of a limit is left: a rejection then says that we were early, not that we were wrong
+_WHOLE: Final = 16  # calls at once on trial, doubled with each success, at which a lane is back as it was
 _BATCH: Final = 256  # grants between two looks: bounds what waits in `fresh` and `done`
 
 
@@ -37,6 +42,7 @@ class Kind(str, enum.Enum):
     KEY_AND_MODEL = "key and model"
     OWNER = "owner"
     OWNER_AND_MODEL = "owner and model"
+    ENDPOINT = "endpoint"
 
 
 class Standing(str, enum.Enum):
@@ -49,56 +55,90 @@ class Standing(str, enum.Enum):
     RETIRED = "retired"
 
 
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What all lanes of a pool have in common.
+
+    Attributes:
+        clock: Where time comes from.
+        pace: Whether the grants of a window are spread evenly.
+        minute: How long the provider's minute lasts, in seconds: 60 but for rehearsals.
+    """
+
+    clock: Clock
+    pace: bool = False
+    minute: float = MINUTE
+
+    @property
+    def scale(self) -> float:
+        """The provider's seconds in seconds."""
+        return self.minute / MINUTE
+
+
 class Lane:
-    """The counts, the flights and the standing of one lane."""
+    """The counts, the flights and the standing of one lane.
+
+    Attributes:
+        trial: How many calls may be out at once on trial after a rest; 0 where it is not on trial.
+        strikes: Rests in a row, without a success between.
+        troubles: Failures of the provider's own in a row.
+    """
 
     __slots__ = (
-        "clock", "counts", "credit", "done", "fresh", "granted", "groups", "kind", "last_used",
-        "limits", "max_concurrency", "model", "note", "plain", "reason", "rest_until", "settled", "standing",
-        "strikes", "token_counts", "troubles",
+        "counts", "credit", "done", "fresh", "granted", "groups", "habits", "kind", "last_used", "limits",
+        "max_concurrency", "model", "note", "plain", "reason", "rejects", "rest_until", "settled", "standing", "strikes",
+        "suspected", "token_counts", "trial", "trials_out", "troubled_until", "troubles", "wants_trial",
     )  # fmt: skip
 
-    def __init__(self, kind: Kind, limits: Limits, clock: Clock, model: str | None = None) -> None:
+    def __init__(self, kind: Kind, limits: Limits, habits: Habits, model: str | None = None) -> None:
         self.kind = kind
         self.model = model
-        self.clock = clock
+        self.habits = habits
         self.credit = 0
         self.fresh: list[float] = []
         self.done: list[None] = []
         self.granted = 0
         self.settled = 0
         self.last_used = -INFINITY
-        self.standing = Standing.OPEN
-        self.rest_until = -INFINITY
-        self.reason = ""
-        self.note = ""
-        self.strikes = 0
-        self.troubles = 0
+        self.strikes = self.troubles = 0
+        self.troubled_until = -INFINITY
+        self.suspected = -INFINITY  # when an unclear word against the key was first heard
         self.groups: dict[Queue, Group] = {}
-        self.counts: tuple[SlidingCount | CalendarCount, ...] = ()
-        self.token_counts: tuple[SlidingCount | CalendarCount, ...] = ()
+        self.counts: tuple[AnyCount, ...] = ()
+        self.token_counts: tuple[AnyCount, ...] = ()
+        self.rejects: SlidingCount | None = None
+        self.reopen()
         self.tell(limits)
 
     def tell(self, limits: Limits) -> None:
-        """Take these limits; windows that stay keep their counts."""
+        """Take these limits; windows that stay keep their counts, and what was learned stays learned."""
         self.flush()
         self.limits = limits
-        old = {(count.window.what, count.window.seconds, count.window.calendar): count for count in self._all_counts()}
-        found = []
-        for window in limits.all_windows():
-            count = old.get((window.what, window.seconds, window.calendar))
-            if count is None:
-                count = make_count(window, self.clock)
+        old = {(count.window.what, count.window.seconds, count.window.calendar): count for count in self.all_counts()}
+        found: list[AnyCount] = []
+        for window in limits.all_windows(self.habits.scale, pace=self.habits.pace):
+            count = old.pop((window.what, window.seconds, window.calendar), None)
+            if count is None or count.learned:
+                count = make_count(window, self.habits.clock)
             else:
                 count.window = window
                 count.resize(window.limit)
             found.append(count)
-        self.counts = tuple(count for count in found if count.window.what == "requests")
-        self.token_counts = tuple(count for count in found if count.window.what == "tokens")
+        found += [count for count in old.values() if count.learned]
+        if not any(count.window.what == "requests" and count.window.seconds == self.habits.minute for count in found):
+            found.append(meter(self.habits.minute))
         self.max_concurrency = limits.max_concurrency
+        self.set_counts(found)
+
+    def set_counts(self, counts: Iterable[AnyCount]) -> None:
+        """Count in these windows from now on."""
+        counts = tuple(counts)
+        self.counts = tuple(count for count in counts if count.window.what == "requests")
+        self.token_counts = tuple(count for count in counts if count.window.what == "tokens")
         self.plain = not self.token_counts and self.max_concurrency is None
 
-    def _all_counts(self) -> tuple[SlidingCount | CalendarCount, ...]:
+    def all_counts(self) -> tuple[AnyCount, ...]:
+        """Every window, meters included."""
         return self.counts + self.token_counts
 
     # -- looking
@@ -139,6 +179,8 @@ class Lane:
             return 0.0
         if self.standing is not Standing.RETIRED and now >= self.rest_until:
             self.standing = Standing.OPEN
+            if self.wants_trial:
+                self.trial, self.trials_out, self.wants_trial = 1, 0, False
             return 0.0
         return self.rest_until
 
@@ -152,9 +194,14 @@ class Lane:
             for count in self.token_counts:
                 if count.room(now) < tokens:
                     at = max(at, count.ready_at(now, tokens))
-        if self.max_concurrency is not None and self.in_flight + requests > self.max_concurrency:
+        if self.places() < requests:
             return INFINITY
         return at
+
+    def places(self) -> float:
+        """How many more calls may run at once now."""
+        places = INFINITY if self.max_concurrency is None else self.max_concurrency - self.in_flight
+        return min(places, self.trial - self.trials_out) if self.trial else places
 
     def room(self, now: float) -> int:
         """How many requests could go out at once now. The lane must be flushed."""
@@ -163,23 +210,32 @@ class Lane:
         room = _BATCH
         for count in self.counts:
             room = min(room, count.room(now))
-        if self.max_concurrency is not None:
-            room = min(room, self.max_concurrency - self.in_flight)
-        return max(room, 0)
+        return int(max(min(room, self.places()), 0))
 
     def largest_request(self) -> float:
         """The most tokens that one request may ever have here."""
         return min((count.limit for count in self.token_counts), default=INFINITY)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing sets it apart: no limit, no rest, no trial, no memory of failures."""
+        return (
+            self.standing is Standing.OPEN
+            and not (self.limits or self.trial or self.strikes or self.troubles or self.max_concurrency)
+            and all(isinstance(count, LearnedCount) and count.unlimited for count in self.all_counts())
+        )
+
     # -- using
 
-    def take(self, now: float, tokens: int, entries: list[tuple[SlidingCount | CalendarCount, object]]) -> None:
+    def take(self, now: float, tokens: int, entries: list[tuple[AnyCount, Entry]]) -> None:
         """Count one grant; what was entered is noted in ``entries`` so that it can be corrected."""
         self.note_overlap(now)
         entries += [(count, count.add(now, 1)) for count in self.counts]
         entries += [(count, count.add(now, tokens)) for count in self.token_counts]
         self.granted += 1
         self.last_used = now
+        if self.trial:
+            self.trials_out += 1
 
     def note_overlap(self, now: float) -> None:
         """Guard the windows while calls overlap: their requests may arrive in another order than they were granted."""
@@ -189,14 +245,9 @@ class Lane:
 
     def lend(self, now: float) -> None:
         """Give credit for the grants to come, where nothing needs a look at each of them."""
-        if self.plain and self.standing is Standing.OPEN and not self.strikes and not self.troubles:
+        special = self.strikes or self.troubles or self.trial or self.suspected > -INFINITY
+        if self.plain and self.standing is Standing.OPEN and not special:
             self.credit = self.room(now)
-
-    def came_early(self, now: float, what: str, by: float | None) -> None:
-        """The provider has rejected by a limit what these windows allowed: those that are all but full were early."""
-        for count in self.token_counts if what == "tokens" else self.counts:
-            if not count.learned and count.room(now) <= max(_NEARLY_FULL * count.limit, 2):
-                count.guard(now, by)
 
     # -- resting
 
@@ -204,8 +255,11 @@ class Lane:
         """Whether its standing keeps it out now."""
         return self.standing is not Standing.OPEN and now < self.rest_until
 
-    def rest(self, standing: Standing, until: float, reason: str, note: str) -> bool:
-        """Rest until then. A later deadline replaces an earlier one, never the reverse; True if something changed."""
+    def rest(self, standing: Standing, until: float, reason: str, note: str, *, trial: bool = False) -> bool:
+        """Rest until then, and then allow one call on trial first where that is asked for.
+
+        A later deadline replaces an earlier one, never the reverse; True if something changed.
+        """
         self.flush()
         if self.standing is not Standing.OPEN and (self.standing is Standing.RETIRED or until <= self.rest_until):
             return False
@@ -213,7 +267,24 @@ class Lane:
         self.rest_until = until
         self.reason = reason
         self.note = note
+        self.wants_trial = trial
+        self.trial = self.trials_out = 0
         return True
+
+    def succeeded(self) -> bool:
+        """A call ended well: a lane on trial comes back step by step; True where it is back as it was."""
+        self.troubles = 0
+        self.suspected = -INFINITY
+        if self.standing is not Standing.OPEN:
+            return False  # an answer to a call from before the rest
+        if self.trial:
+            self.trial *= 2
+            if self.trial < _WHOLE:
+                return False
+            self.trial = 0
+        back = self.strikes > 0
+        self.strikes = 0
+        return back
 
     def reopen(self) -> None:
         """Forget what kept the lane out."""
@@ -221,6 +292,9 @@ class Lane:
         self.rest_until = -INFINITY
         self.reason = self.note = ""
         self.strikes = self.troubles = 0
+        self.trial = self.trials_out = 0
+        self.wants_trial = False
+        self.suspected = -INFINITY
 
 
 class ClosedLane:

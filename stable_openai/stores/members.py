@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from stable_openai.limits import Limits
 
-from .lanes import Kind, Lane
+from .lanes import Habits, Kind, Lane
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stable_openai.clock import Clock
     from stable_openai.keys import Key
+
+    from .outages import Endpoint
 
 __all__ = ["Lanes", "Member", "Owner"]
 
@@ -20,15 +21,19 @@ __all__ = ["Lanes", "Member", "Owner"]
 class Lanes:
     """The lanes of a key or of an owner: one for all models, and one for each model that has something of its own."""
 
-    __slots__ = ("_clock", "_kinds", "_limits", "_model_limits", "by_model", "own")
+    __slots__ = ("_habits", "_kinds", "_limits", "_model_limits", "by_model", "own")
 
     def __init__(
-        self, kinds: tuple[Kind, Kind], limits: Limits, model_limits: Mapping[str, Limits], clock: Clock
+        self,
+        kinds: tuple[Kind, Kind],
+        limits: Limits,
+        model_limits: Mapping[str, Limits],
+        habits: Habits,
     ) -> None:
+        self._habits = habits
         self._kinds = kinds
         self._limits = limits
         self._model_limits = dict(model_limits)
-        self._clock = clock
         self.own: Lane | None = None
         self.by_model: dict[str, Lane] = {}
 
@@ -53,7 +58,7 @@ class Lanes:
     def whole(self) -> Lane:
         """The lane for all models, made when it is first needed."""
         if self.own is None:
-            self.own = Lane(self._kinds[0], self._limits, self._clock)
+            self.own = Lane(self._kinds[0], self._limits, self._habits)
         return self.own
 
     def of_model(self, model: str | None) -> Lane | None:
@@ -67,8 +72,21 @@ class Lanes:
 
     def make(self, model: str) -> Lane:
         """Make the lane of one model."""
-        lane = self.by_model[model] = Lane(self._kinds[1], self._model_limits.get(model, Limits()), self._clock, model)
+        limits = self._model_limits.get(model, Limits())
+        lane = self.by_model[model] = Lane(self._kinds[1], limits, self._habits, model)
         return lane
+
+    def prune(self, lane: Lane) -> bool:
+        """Drop a lane that nothing sets apart any more; True if it was dropped."""
+        if not lane.idle:
+            return False
+        if lane.model is not None and self.by_model.get(lane.model) is lane and lane.model not in self._model_limits:
+            del self.by_model[lane.model]
+            return True
+        if lane is self.own and lane.kind is Kind.OWNER and not self._limits:
+            self.own = None
+            return True
+        return False
 
     def all(self) -> list[Lane]:
         """Every lane that there is."""
@@ -78,25 +96,27 @@ class Lanes:
 class Owner:
     """An organisation, project or account, with the keys that draw on it."""
 
-    __slots__ = ("lanes", "members", "name")
+    __slots__ = ("lanes", "members", "name", "told")
 
-    def __init__(self, name: str, limits: Limits, model_limits: Mapping[str, Limits], clock: Clock) -> None:
+    def __init__(self, name: str, habits: Habits, *, told: bool = True) -> None:
         self.name = name
-        self.lanes = Lanes((Kind.OWNER, Kind.OWNER_AND_MODEL), limits, model_limits, clock)
+        self.told = told  # by the user, rather than found out
+        self.lanes = Lanes((Kind.OWNER, Kind.OWNER_AND_MODEL), Limits(), {}, habits)
         self.members: set[Member] = set()
 
 
 class Member:
     """One key of a pool, with its state."""
 
-    __slots__ = ("failed", "gone", "index", "key", "lanes", "name", "owner")
+    __slots__ = ("endpoint", "failed", "gone", "index", "key", "lanes", "name", "owner")
 
-    def __init__(self, key: Key, *, index: int, name: str, limits: Limits, owner: Owner | None, clock: Clock) -> None:
+    def __init__(self, key: Key, *, index: int, name: str, limits: Limits, habits: Habits) -> None:
         self.key = key
         self.index: int = index
         self.name = name
-        self.owner = owner
-        self.lanes = Lanes((Kind.KEY, Kind.KEY_AND_MODEL), limits, key.model_limits, clock)
+        self.owner: Owner | None = None
+        self.lanes = Lanes((Kind.KEY, Kind.KEY_AND_MODEL), limits, key.model_limits, habits)
+        self.endpoint: Endpoint | None = None
         self.failed = 0
         self.gone = False
 
@@ -109,6 +129,12 @@ class Member:
         return 0 if self.lanes.own is None else self.lanes.own.in_flight
 
     @property
+    def served(self) -> int:
+        """Calls that ended without a failure of the key's or the provider's."""
+        own = self.lanes.own
+        return 0 if own is None else max(own.settled + len(own.done) - self.failed, 0)
+
+    @property
     def used_at(self) -> float:
         return float("-inf") if self.lanes.own is None else self.lanes.own.used_at
 
@@ -119,4 +145,6 @@ class Member:
             shared = self.owner.lanes
             found.append(shared.whole() if shared.has_limits or shared.own is not None else None)
             found.append(shared.of_model(model))
+        if self.endpoint is not None:
+            found.append(self.endpoint.lane)
         return tuple(lane for lane in found if lane is not None)

@@ -4,46 +4,30 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from typing import TYPE_CHECKING
 
 from stable_openai.clock import SystemClock
 
-from .choosing import choose, refusal, renew_credit, rouse
-from .lanes import CLOSED, INFINITY, Kind, Lane, Standing
-from .protocol import Change, Grant, Refusal
+from .choosing import choose, preferred, refusal, renew_credit
+from .lanes import CLOSED, INFINITY, Habits
+from .protocol import Grant, Refusal
 from .roster import Roster
+from .settling import Taken, apply, revive, settle
 from .snapshots import KeyStatus, reason_of, snapshot_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sized
+    from collections.abc import Callable, Iterable, Mapping, Sized
 
-    from stable_openai.clock import Clock
     from stable_openai.keys import Key
     from stable_openai.limits import Limits
+    from stable_openai.windows import AnyCount, Entry
 
-    from .members import Member
     from .orders import StrategyLike
-    from .protocol import Ask, Effect, Outcome
+    from .protocol import Ask, Change, Effect, Outcome
     from .queues import Queue, Slot
 
 __all__ = ["MemoryStore"]
-
-_FIRST_REST = 60.0  # seconds that a lane rests where the provider named nothing; doubled with each repeat
-_FIRST_PARKING = 600.0
-_LONGEST_REST = 3_600.0
-_LONGEST_PARKING = 4 * 3_600.0
-
-
-class _Taken:
-    """What the store remembers of a grant: the lanes it went through and what was entered in their windows."""
-
-    __slots__ = ("ended", "entries", "lanes", "slot")
-
-    def __init__(self, slot: Slot, lanes: tuple[Lane, ...], entries: list[tuple[Any, Any]]) -> None:
-        self.slot = slot
-        self.lanes = lanes
-        self.entries = entries
-        self.ended = False
 
 
 class MemoryStore:
@@ -51,23 +35,26 @@ class MemoryStore:
 
     Args:
         strategy: The order among eligible keys, as ``check_strategy`` returns it.
-        clock: Where time comes from.
+        habits: The clock, and what all lanes have in common.
     """
 
-    def __init__(self, strategy: StrategyLike, clock: Clock) -> None:
-        self._clock = clock
-        self._system = type(clock) is SystemClock
+    def __init__(self, strategy: StrategyLike, habits: Habits) -> None:
+        self._clock = habits.clock
+        self._system = type(habits.clock) is SystemClock
         self._latest = -INFINITY
         self._offset = 0.0
-        self._roster = Roster(strategy, clock)
+        self._roster = Roster(strategy, habits)
         self._any = self._roster.any  # these two are the roster's own, at hand for the hot path
         self._queues = self._roster.queues
         self.crowd: Sized = {}  # those who wait: while there are any, nobody is served out of turn
+        self.after_late: Callable[[], None] = lambda: None
         self.renew_lock()
 
     def renew_lock(self) -> None:
         """Take a fresh lock, in a process that was forked while another thread may have held the old one."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # never entered twice; but it can tell whether this thread is inside
+        self._is_owned: Callable[[], bool] = self._lock._is_owned  # type: ignore[attr-defined]  # noqa: SLF001
+        self._late: deque[tuple[Grant, Outcome]] = deque()
 
     # -- time
 
@@ -116,129 +103,85 @@ class MemoryStore:
                 lane.fresh.append(now)
                 ready.push(slot)
                 return slot
-            return renew_credit(self._roster, queue, slot, now)
+            found = renew_credit(self._roster, queue, slot, now)
+        if self._late:
+            self._settle_late()
+        return found
 
     def grant(self, ask: Ask) -> Grant | Refusal:
         """Choose a key and count its use, or say when to ask again."""
         with self._lock:
             now = self._now()
             queue = self._roster.queue_of(ask.model)
+            slot = preferred(self._roster, queue, ask, now)
+            if slot is not None:
+                return self._take(queue, slot, ask, now, put=False)
             slot = choose(self._roster, queue, ask, now)
             if slot is None:
-                return refusal(self._roster, queue, ask)
-            return self._take(queue, slot, ask, now)
+                found: Grant | Refusal = refusal(self._roster, queue, ask)
+            else:
+                found = self._take(queue, slot, ask, now)
+        if self._late:
+            self._settle_late()
+        return found
 
-    def _take(self, queue: Queue, slot: Slot, ask: Ask, now: float) -> Grant:
-        entries: list[tuple[Any, Any]] = []
+    def _take(self, queue: Queue, slot: Slot, ask: Ask, now: float, *, put: bool = True) -> Grant:
+        entries: list[tuple[AnyCount, Entry]] = []
         for lane in slot.lanes:
             lane.take(now, ask.tokens, entries)
             if lane.groups:
                 queue.look_again(lane, now)
         if slot.lane is not CLOSED:
             slot.lanes[0].lend(now)
-        queue.put(slot)
-        return Grant(slot.member.key, slot.member.name, ask, _Taken(slot, slot.lanes, entries))
+        if put:
+            queue.put(slot, now)
+        return Grant(slot.member.key, slot.member.name, ask, Taken(slot, slot.lanes, entries, now))
 
     def adopt(self, slot: Slot, ask: Ask) -> Grant:
         """Make a grant of what ``quick`` returned, so that it can be settled in another way than by success."""
-        return Grant(slot.member.key, slot.member.name, ask, _Taken(slot, slot.lanes[:1], []))
+        return Grant(slot.member.key, slot.member.name, ask, Taken(slot, slot.lanes[:1], [], -INFINITY))
 
     # -- settling
 
     def settle(self, grant: Grant, outcome: Outcome) -> list[Change]:
-        """End a grant; only the first settlement counts."""
-        taken: _Taken = grant.state
-        with self._lock:
-            if taken.ended:
-                return []
-            taken.ended = True
-            now = self._now()
-            roused = False
-            for lane in taken.lanes:
-                lane.done.append(None)
-                roused = roused or lane.max_concurrency is not None
-                if outcome.success and (lane.troubles or lane.strikes):
-                    lane.troubles = lane.strikes = 0
-                elif outcome.trouble:
-                    lane.flush()
-                    lane.troubles += 1
-            if outcome.unused or (outcome.tokens is not None and grant.tokens != outcome.tokens):
-                roused = self._correct(taken, grant.tokens, outcome) or roused
-            if roused:
-                rouse(taken.lanes)
-            if outcome.early is not None:
-                for lane in taken.lanes:
-                    lane.flush()
-                    lane.came_early(now, outcome.early, outcome.effect.seconds if outcome.effect else None)
-            member = taken.slot.member
-            if outcome.effect is not None or outcome.trouble:
-                member.failed += 1
-            if outcome.effect is None or member.gone:
-                return []
-            return self._apply(member, grant.model, outcome.effect, now)
+        """End a grant; only the first settlement counts.
 
-    def _correct(self, taken: _Taken, reserved: int, outcome: Outcome) -> bool:
-        """Correct the windows to what was really used; True if that made room."""
-        freed = False
-        for count, entry in taken.entries:
-            if outcome.unused:
-                by = -(reserved if count.window.what == "tokens" else 1)
-            elif count.window.what == "tokens":
-                by = (outcome.tokens or 0) - reserved
-            else:
-                continue
-            count.correct(entry, by)
-            freed = freed or by < 0
-        if outcome.unused:
-            for lane in taken.lanes:
-                lane.flush()
-                lane.granted -= 1
-                lane.settled -= 1
-        return freed
+        Where this very thread is inside the store (the collector has found a lease that was forgotten), the settlement
+        is put off until it has left.
+        """
+        if self._is_owned():
+            self._late.append((grant, outcome))
+            return []
+        with self._lock:
+            changes = settle(self._roster, grant, outcome, self._now())
+        if self._late:
+            self._settle_late()
+        return changes
+
+    def _settle_late(self) -> None:
+        """Settle what was put off, outside the lock; ``after_late`` then serves those who wait."""
+        while self._late:
+            try:
+                grant, outcome = self._late.popleft()
+            except IndexError:
+                break
+            with self._lock:
+                settle(self._roster, grant, outcome, self._now())
+        self.after_late()
 
     # -- standings
 
     def rest(self, name: str, effect: Effect, model: str | None = None) -> list[Change]:
         """Make a lane of this key rest."""
         with self._lock:
-            return self._apply(self._roster.members[name], model, effect, self._now())
-
-    def _apply(self, member: Member, model: str | None, effect: Effect, now: float) -> list[Change]:
-        lane = self._roster.lane_for(member, model, effect.kind)
-        seconds = effect.seconds
-        if effect.standing is Standing.RETIRED:
-            seconds = INFINITY
-        elif seconds is None:
-            if lane.is_resting(now):
-                return []  # calls that ran at the same time met the same: that is one incident, not a repeat
-            parking = effect.standing in (Standing.PARKED, Standing.BARRED)
-            first, longest = (_FIRST_PARKING, _LONGEST_PARKING) if parking else (_FIRST_REST, _LONGEST_REST)
-            seconds = min(first * 2.0**lane.strikes, longest)
-        if not lane.rest(effect.standing, now + seconds, effect.reason, effect.note):
-            return []
-        lane.strikes = min(lane.strikes + 1, 30)
-        owner = (
-            member.owner.name if member.owner is not None and lane.kind in (Kind.OWNER, Kind.OWNER_AND_MODEL) else None
-        )
-        return [Change(lane.kind, member.name, effect.standing, seconds, effect.reason, effect.note, owner, lane.model)]
+            return apply(self._roster, self._roster.members[name], model, effect, self._now())
 
     def revive(self, names: Iterable[str] | None, model: str | None = None) -> list[Change]:
         """Clear cooldowns, parking and retirement of these keys (None: of all), and of their owners."""
-        changes = []
         with self._lock:
-            for member in (
-                list(self._roster.members.values()) if names is None else [self._roster.members[name] for name in names]
-            ):
-                lanes = member.lanes.all() + (member.owner.lanes.all() if member.owner is not None else [])
-                for lane in lanes:
-                    if model is not None and lane.model != model:
-                        continue
-                    lane.flush()
-                    if lane.standing is not Standing.OPEN or lane.strikes or lane.troubles:
-                        lane.reopen()
-                        changes.append(Change(lane.kind, member.name, Standing.OPEN, 0.0, "revived", model=lane.model))
-                    rouse((lane,))
-        return changes
+            members = self._roster.members
+            chosen = list(members.values()) if names is None else [members[name] for name in names]
+            return [change for member in chosen for change in revive(self._roster, member, model)]
 
     # -- keys
 
@@ -261,6 +204,12 @@ class MemoryStore:
         """Tell an owner's limits; the counts of windows that stay are kept."""
         with self._lock:
             self._roster.set_owner(name, limits, model_limits)
+
+    def assign_owner(self, names: Iterable[str], owner: str) -> None:
+        """These keys turn out to draw on this owner's quota."""
+        with self._lock:
+            for name in names:
+                self._roster.meet_owner(self._roster.members[name], owner)
 
     def use(self, strategy: StrategyLike) -> None:
         """Change the order among eligible keys."""

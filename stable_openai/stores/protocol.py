@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Hashable, Iterable, Mapping
 
     from stable_openai.keys import Key
     from stable_openai.limits import Limits
+    from stable_openai.verdict import ObservedLimit
 
     from .lanes import Kind, Standing
     from .orders import StrategyLike
     from .snapshots import KeyStatus
 
-__all__ = ["Ask", "Change", "Effect", "Grant", "Outcome", "Refusal", "Store"]
+__all__ = ["NOBODY", "Ask", "Change", "Effect", "Grant", "Outcome", "Refusal", "Rejection", "Store"]
 
 NOBODY: Final[frozenset[str]] = frozenset()
 
@@ -29,25 +30,33 @@ class Ask:
         tokens: Tokens to reserve, prompt and answer together.
         avoid: Names of keys that are used only if no other is eligible.
         shun: Names of keys that are not used at all.
+        prefer: The name of the key to use if it is eligible.
+        affinity: The conversation that the call belongs to, if any.
+        call: A number of the call that asks, the same for all its attempts.
     """
 
     model: str | None = None
     tokens: int = 0
     avoid: frozenset[str] = NOBODY
     shun: frozenset[str] = NOBODY
+    prefer: str | None = None
+    affinity: Hashable | None = None
+    call: int = 0
 
 
 class Grant:
-    """One key for one attempt. ``state`` belongs to the store that granted it."""
+    """One key for one attempt. ``state`` belongs to the store that granted it; ``outage`` is set by its settlement."""
 
-    __slots__ = ("key", "model", "name", "state", "tokens")
+    __slots__ = ("call", "key", "model", "name", "outage", "state", "tokens")
 
     def __init__(self, key: Key, name: str, ask: Ask, state: Any) -> None:
         self.key = key
         self.name = name
         self.model = ask.model
         self.tokens = ask.tokens
+        self.call = ask.call
         self.state = state
+        self.outage = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +77,13 @@ class Effect:
     """What an answer does to a lane.
 
     Attributes:
-        kind: The lane: of the key, the key and the model, the owner, or the owner and the model.
+        kind: The lane: of the key, the key and the model, the owner, the owner and the model, or the endpoint.
         standing: What becomes of it.
         seconds: For how long, in seconds; None where the provider named nothing and it doubles with each repeat.
         reason: Why, in one of the verdict's words.
         note: The evidence, in the provider's words, masked.
+        plain: Whether the provider's word is unmistakable; else a key is retired only on a second witness.
+        long: Whether it is the day's quota that is spent.
     """
 
     kind: Kind
@@ -80,6 +91,25 @@ class Effect:
     seconds: float | None
     reason: str
     note: str = ""
+    plain: bool = True
+    long: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A rate limit has rejected a request.
+
+    Attributes:
+        what: ``"requests"`` or ``"tokens"``; None where the answer does not say.
+        long: Whether the limit is a day's.
+        wait_s: The wait that the answer names, in seconds.
+        stated: Whether the answer states the limit itself.
+    """
+
+    what: str | None
+    long: bool = False
+    wait_s: float | None = None
+    stated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,41 +118,51 @@ class Outcome:
 
     Attributes:
         success: The provider answered as it should: clears what failures left.
-        trouble: The provider failed, which blames no key but adds to its row of failures.
         unused: Nothing was sent, so nothing counts.
         tokens: What was really used, where known.
         effect: What the answer does to a lane.
-        early: ``"requests"`` or ``"tokens"`` where a short window's limit has rejected it.
+        rejection: Which limit has rejected it.
+        observed: The limits that the answer states.
+        owner: The organisation, project or account that the answer names.
+        alike: The kind of failure that may be everybody's: ``"auth"``, or the provider's trouble by its reason.
     """
 
     success: bool = False
-    trouble: bool = False
     unused: bool = False
     tokens: int | None = None
     effect: Effect | None = None
-    early: str | None = None
+    rejection: Rejection | None = None
+    observed: tuple[ObservedLimit, ...] = ()
+    owner: str | None = None
+    alike: str | None = None
+
+    @property
+    def trouble(self) -> bool:
+        """Whether the provider itself failed, which blames no key but adds to its row of failures."""
+        return self.alike is not None and self.alike != "auth"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A lane's standing has changed.
+    """Something about a lane has changed.
 
     Attributes:
+        what: ``"cooldown"``, ``"parked"``, ``"barred"``, ``"retired"``, ``"revived"``, ``"recovered"``, ``"learned"``,
+            ``"owner"``, ``"one owner"``, ``"outage"`` or ``"outage over"``.
         kind: What the lane belongs to.
         key: The name of the key that showed it.
-        owner: The owner, for a lane of one.
-        model: The model, for a lane of one.
-        standing: What it is now.
         seconds: For how long, in seconds; infinity until somebody revives it.
         reason: Why, in one of the verdict's words.
         note: The evidence.
+        owner: The owner, for a lane of one.
+        model: The model, for a lane of one.
     """
 
+    what: str
     kind: Kind
     key: str
-    standing: Standing
-    seconds: float
-    reason: str
+    seconds: float = 0.0
+    reason: str = ""
     note: str = ""
     owner: str | None = None
     model: str | None = None

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from .members import Member
     from .orders import StrategyLike
 
-__all__ = ["Group", "Queue", "Slot"]
+__all__ = ["TROUBLED", "Group", "Queue", "Slot"]
 
 _LOOKS: Final = 64  # sleepers that a smaller request looks at: all of them in a usual pool, and bounded in a vast one
-_TROUBLED: Final = 5  # failures in a row after which a lane is tried last
+TROUBLED: Final = 5  # failures in a row after which a lane is tried last
 
 
 class Slot:
@@ -48,10 +48,9 @@ class Slot:
         """Whether the key has left the pool, or is no longer for this model."""
         return self.dropped or self.member.gone
 
-    @property
-    def troubled(self) -> bool:
-        """Whether a lane of it fails again and again."""
-        return any(lane.troubles >= _TROUBLED for lane in self.lanes)
+    def troubled_until(self) -> float:
+        """Until when it is tried last, because a lane of it has failed again and again."""
+        return max((lane.troubled_until for lane in self.lanes if lane.troubles >= TROUBLED), default=-INFINITY)
 
     def largest_request(self) -> float:
         """The most tokens that one request may ever have here."""
@@ -77,7 +76,18 @@ class Group:
 class Queue:
     """The slots of one model (or of all that have nothing of their own)."""
 
-    __slots__ = ("_heap", "_order", "due", "least_largest", "model", "ready", "reserve", "short", "slots")
+    __slots__ = (
+        "_heap",
+        "_order",
+        "_reserve_until",
+        "due",
+        "least_largest",
+        "model",
+        "ready",
+        "reserve",
+        "short",
+        "slots",
+    )
 
     def __init__(self, model: str | None, strategy: StrategyLike) -> None:
         self.model = model
@@ -86,7 +96,8 @@ class Queue:
         self.short: deque[tuple[int, Slot]] = deque()
         self._heap: list[tuple[float, int, Group]] = []
         self._order = itertools.count()
-        self.due = INFINITY  # the top of the heap, where the hot path can see it
+        self.due = INFINITY  # when somebody wakes, where the hot path can see it
+        self._reserve_until = INFINITY
         self.use(strategy)
 
     def use(self, strategy: StrategyLike) -> None:
@@ -94,7 +105,7 @@ class Queue:
         self.ready = make_order(strategy)
         self.reserve = make_order(strategy)
         self._heap.clear()
-        self.due = INFINITY
+        self.due = self._reserve_until = INFINITY
         self.short.clear()
         for slot in self.slots.values():
             slot.stamp += 1
@@ -102,12 +113,23 @@ class Queue:
                 lane.groups.pop(self, None)
             self.ready.push(slot)
 
-    def put(self, slot: Slot) -> None:
+    def put(self, slot: Slot, now: float) -> None:
         """Make a slot ready: in its turn, or to be tried last where its lane fails again and again."""
-        if slot.troubled:
+        until = slot.troubled_until()
+        if until > now:
             self.reserve.push(slot)
+            self._reserve_until = min(self._reserve_until, until)
+            self.due = min(self.due, until)
         else:
             self.ready.push(slot)
+
+    def _call_reserves(self) -> bool:
+        """Give those that were to be tried last a turn again."""
+        self._reserve_until = INFINITY
+        woken = len(self.reserve) > 0
+        while len(self.reserve):
+            self.ready.push(self.reserve.pop())
+        return woken
 
     # -- sleeping
 
@@ -148,13 +170,13 @@ class Queue:
 
     def wake(self, now: float) -> bool:
         """Make ready whoever's moment has come; True if there was one."""
-        woken = False
+        woken = self._reserve_until <= now and self._call_reserves()
         heap = self._heap
         while heap and heap[0][0] <= now:
             at, _, group = heapq.heappop(heap)
             if at == group.at:
                 woken = self._wake_group(group, now) or woken
-        self.due = heap[0][0] if heap else INFINITY
+        self.due = min(heap[0][0] if heap else INFINITY, self._reserve_until)
         return woken
 
     def _wake_group(self, group: Group, now: float) -> bool:
@@ -166,7 +188,7 @@ class Queue:
         while sleepers and woken < room:
             _, slot = sleepers.popleft()
             slot.stamp += 1
-            self.put(slot)
+            self.put(slot, now)
             woken += 1
             group.drop_stale()
         if sleepers:
@@ -197,7 +219,7 @@ class Queue:
             if tokens < slot.short_of:
                 yield slot
 
-    def rouse_slot(self, slot: Slot) -> None:
+    def rouse_slot(self, slot: Slot, now: float) -> None:
         """Make one sleeper ready."""
         slot.stamp += 1
-        self.put(slot)
+        self.put(slot, now)

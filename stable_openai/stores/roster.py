@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from stable_openai.limits import Limits
+from stable_openai.windows import SlidingCount
 
-from .lanes import CLOSED, Kind, Lane
+from .lanes import CLOSED, Habits, Kind, Lane
 from .members import Member, Owner
+from .outages import Endpoint
 from .queues import Queue, Slot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from stable_openai.clock import Clock
     from stable_openai.keys import Key
 
     from .orders import StrategyLike
@@ -34,11 +35,25 @@ class Roster:
         counts_tokens: Whether any limit that was told is about tokens.
     """
 
-    __slots__ = ("_clock", "_next_index", "_owners", "_strategy", "any", "counts_tokens", "members", "others", "queues")
+    __slots__ = (
+        "_aliases",
+        "_endpoints",
+        "_next_index",
+        "_owners",
+        "_strategy",
+        "any",
+        "counts_tokens",
+        "habits",
+        "members",
+        "others",
+        "queues",
+    )
 
-    def __init__(self, strategy: StrategyLike, clock: Clock) -> None:
+    def __init__(self, strategy: StrategyLike, habits: Habits) -> None:
+        self.habits = habits
+        self._aliases: dict[str, Owner] = {}  # owners by the names that answers give them
+        self._endpoints: dict[str | None, Endpoint] = {}
         self._strategy = strategy
-        self._clock = clock
         self._next_index = 0
         self._owners: dict[str, Owner] = {}
         self.members: dict[str, Member] = {}
@@ -53,14 +68,11 @@ class Roster:
         """Add keys under names that are new, with the limits of each."""
         added = []
         for key, name, limits in entries:
-            member = Member(
-                key, index=self._next_index, name=name, limits=limits, owner=self._owner_of(key), clock=self._clock
-            )
+            member = Member(key, index=self._next_index, name=name, limits=limits, habits=self.habits)
             self._next_index += 1
             self.members[name] = member
             self._note(limits, key.model_limits)
-            if member.owner is not None:
-                member.owner.members.add(member)
+            self._place(member)
             added.append(member)
         self._enlist(added)
 
@@ -70,8 +82,7 @@ class Roster:
         member.gone = True
         for lane in member.lanes.all():
             lane.flush()
-        if member.owner is not None:
-            member.owner.members.discard(member)
+        self._displace(member)
         for queue in self.all_queues():
             queue.slots.pop(member, None)
 
@@ -80,12 +91,9 @@ class Roster:
         member = self.members[name]
         member.lanes.tell(limits, key.model_limits)
         self._note(limits, key.model_limits)
-        if member.owner is not None:
-            member.owner.members.discard(member)
-        member.owner = self._owner_of(key)
-        if member.owner is not None:
-            member.owner.members.add(member)
+        self._displace(member)
         member.key = key
+        self._place(member)
         self._enlist([member])
 
     def set_owner(self, name: str, limits: Limits, model_limits: Mapping[str, Limits]) -> None:
@@ -93,38 +101,113 @@ class Roster:
         owner = self._owner(name)
         owner.lanes.tell(limits, model_limits)
         self._note(limits, model_limits)
-        self._restructure(owner.members, owner.lanes.told_models)
+        self.restructure(owner.members, owner.lanes.told_models)
 
     def _note(self, limits: Limits, model_limits: Mapping[str, Limits]) -> None:
         if not self.counts_tokens:
             self.counts_tokens = any(told.counts_tokens for told in (limits, *model_limits.values()))
 
-    def _owner_of(self, key: Key) -> Owner | None:
-        return None if key.owner is None else self._owner(key.owner)
+    def _place(self, member: Member) -> None:
+        """Put a member with its owner and its endpoint."""
+        key = member.key
+        if key.owner is not None:
+            member.owner = self._owner(key.owner)
+        if member.owner is not None:
+            member.owner.members.add(member)
+        endpoint = self._endpoints.get(key.base_url)
+        if endpoint is None:
+            endpoint = self._endpoints[key.base_url] = Endpoint(key.base_url, self.habits)
+        member.endpoint = endpoint
+        endpoint.members.add(member)
+
+    def _displace(self, member: Member) -> None:
+        if member.owner is not None:
+            member.owner.members.discard(member)
+            if member.owner.told:
+                member.owner = None
+        if member.endpoint is not None:
+            member.endpoint.members.discard(member)
 
     def _owner(self, name: str) -> Owner:
         owner = self._owners.get(name)
         if owner is None:
-            owner = self._owners[name] = Owner(name, Limits(), {}, self._clock)
+            owner = self._owners[name] = Owner(name, self.habits)
         return owner
+
+    def meet_owner(self, member: Member, name: str) -> bool:
+        """An answer names the owner of a key: keys of the same name share what is scoped to it. True if that is news."""
+        known = self._aliases.get(name)
+        own = member.owner
+        if known is None:
+            known = self._aliases[name] = (
+                own or self._owners.get(name) or Owner(name, self.habits, told=False)
+            )
+        if own is known or (own is not None and own.told):
+            return False  # what the user says of a key stands
+        movers = {member} if own is None else set(own.members)
+        for mover in movers:
+            if mover.owner is not None:
+                mover.owner.members.discard(mover)
+            mover.owner = known
+            known.members.add(mover)
+        self.restructure(movers, known.lanes.told_models)
+        return True
+
+    def of_one_owner(self, member: Member) -> bool:
+        """Whether all keys of the pool turn out to be of this one's owner."""
+        return member.owner is not None and len(self.members) > 1 and len(member.owner.members) == len(self.members)
 
     # -- lanes
 
     def lane_for(self, member: Member, model: str | None, kind: Kind) -> Lane:
         """The lane that an effect is for, made (with the slots that pass through it) where there was none."""
+        if kind is Kind.ENDPOINT and member.endpoint is not None:
+            if member.endpoint.lane is None:
+                member.endpoint.lane = Lane(kind, Limits(), self.habits)
+                self.restructure(member.endpoint.members, ())
+            return member.endpoint.lane
         owner = member.owner if kind in (Kind.OWNER, Kind.OWNER_AND_MODEL) else None
         lanes = member.lanes if owner is None else owner.lanes
         sharers = {member} if owner is None else owner.members
-        if model is None or kind in (Kind.KEY, Kind.OWNER):
-            if lanes.own is None:
-                lanes.whole()
-                self._restructure(sharers, ())
-            return lanes.whole()
-        lane = lanes.of_model(model)
-        if lane is None:
-            lane = lanes.make(model)
-            self._restructure(sharers, (model,))
+        whole = model is None or kind in (Kind.KEY, Kind.OWNER)
+        known = lanes.own if whole else lanes.of_model(model)
+        if known is not None:
+            return known
+        lane = lanes.whole() if model is None or whole else lanes.make(model)
+        self._remember(lane, sharers)
+        self.restructure(sharers, () if model is None or whole else (model,))
         return lane
+
+    def _remember(self, lane: Lane, sharers: Iterable[Member]) -> None:
+        """Let a lane that is made now know what its keys did in the last minute."""
+        for count in lane.counts:
+            if isinstance(count, SlidingCount) and count.period == self.habits.minute:
+                past = [other for sharer in sharers for other in _minute_counts(sharer, self.habits.minute)]
+                count.take_over(*past)
+
+    def flying(self, member: Member, lane: Lane) -> int:
+        """Calls that run now on the keys of a lane."""
+        if member.owner is not None and lane in member.owner.lanes.all():
+            return sum(sharer.in_flight for sharer in member.owner.members)
+        return member.in_flight
+
+    def prune(self, member: Member, lanes: Iterable[Lane]) -> None:
+        """Drop lanes that nothing sets apart any more, so that calls have a short way again."""
+        for lane in lanes:
+            if member.owner is not None and member.owner.lanes.prune(lane):
+                self.restructure(member.owner.members, ())
+            elif member.lanes.prune(lane):
+                self.restructure({member}, ())
+            elif member.endpoint is not None and lane is member.endpoint.lane and lane.idle:
+                self.come_up(member.endpoint)
+
+    def come_up(self, endpoint: Endpoint) -> None:
+        """End the outage of an endpoint."""
+        lane = endpoint.come_up()
+        if lane is not None:
+            for queue in tuple(lane.groups):
+                queue.rouse(lane)
+            self.restructure(endpoint.members, ())
 
     # -- queues and slots
 
@@ -190,7 +273,7 @@ class Roster:
                 slot = queue.slots[member] = Slot(member, queue)
                 queue.ready.push(slot)
 
-    def _restructure(self, members: Iterable[Member], models: Iterable[str]) -> None:
+    def restructure(self, members: Iterable[Member], models: Iterable[str]) -> None:
         """Rebuild the slots of members whose lanes are no longer the same."""
         for model in models:
             self._own_queue(model)
@@ -201,3 +284,11 @@ class Roster:
                     for lane in slot.lanes:
                         lane.flush()
                     self.furnish(slot)
+
+
+def _minute_counts(member: Member, minute: float) -> list[SlidingCount]:
+    own = member.lanes.own
+    if own is None:
+        return []
+    own.flush()
+    return [count for count in own.counts if isinstance(count, SlidingCount) and count.period == minute][:1]

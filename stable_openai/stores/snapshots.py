@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stable_openai.learned import UNLIMITED
+
 from .lanes import INFINITY, Kind, Lane, Standing
 
 if TYPE_CHECKING:
@@ -117,7 +119,9 @@ def _lane_status(lane: Lane, now: float) -> LaneStatus:
     opens_at = lane.opens_at(now)
     left = 0.0 if not opens_at else INFINITY if lane.standing is Standing.RETIRED else max(opens_at - now, 0.0)
     windows = []
-    for count in (*lane.counts, *lane.token_counts):
+    for count in lane.all_counts():
+        if count.limit >= UNLIMITED:
+            continue  # a meter
         room = count.room(now)
         per = str(count.window).split(" per ")[1]
         windows.append(WindowStatus(count.window.what, per, count.limit, count.limit - room, count.learned))

@@ -61,7 +61,6 @@ class Body:
     waits_ms: list[object] = field(default_factory=list)
     instants: list[object] = field(default_factory=list)
     headers: dict[str, object] = field(default_factory=dict)
-    limit_values: list[tuple[str, object]] = field(default_factory=list)
     html: bool = False
     nodes: int = 0
 

@@ -150,6 +150,7 @@ def _put(bucket: _Bucket, kind: str, value: str) -> None:
             bucket.useless |= kind != "used"
         elif kind == "limit":
             bucket.limit = number
+            bucket.useless |= number == 0
             if policy := re.search(r";\s?w=(\d{1,9})", value):
                 bucket.period_s, bucket.evidence = float(policy[1]), "window in the header"
         elif kind == "remaining":

@@ -13,7 +13,7 @@ from stable_openai.verdict.verdicts import Dimension, ObservedLimit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_INT: Final = r"(\d{1,3}(?:,\d{3}){1,5}|\d{1,15})(?![\d.]*\d)"
+_INT: Final = r"(?<![\d.,])(\d{1,3}(?:,\d{3}){1,5}|\d{1,15})(?:\.0{1,9})?(?!\d|\.\d)"
 _TRIPLE: Final = re.compile(rf"\blimit:? {_INT}(?:, used:? {_INT})?(?:, requested:? {_INT})?")
 _LIMIT: Final = re.compile(
     rf"(?:\blimit(?: is| of|ed to)?|maximum(?: rate limit for this model)?(?: is| of)|max (?:rpm|tpm|rpd|tpd|"

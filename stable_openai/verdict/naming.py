@@ -52,8 +52,8 @@ _OWNER_WORDS: Final = re.compile(
     r"|账户|账号|帐户|组织|团队|项目|租户|用户|主账号"
 )
 _OWNER_NAMED: Final[tuple[tuple[re.Pattern[str], OwnerKind], ...]] = (
-    (re.compile(r"\b(org[-_][A-Za-z0-9]{3,80})"), "organization"),
-    (re.compile(r"\b(proj_[A-Za-z0-9]{3,80})"), "project"),
+    (re.compile(r"\b(org[-_][A-Za-z0-9](?:[\w-]{1,80}\w))"), "organization"),
+    (re.compile(r"\b(proj_[A-Za-z0-9](?:[\w-]{1,80}\w))"), "project"),
     (re.compile(r"\borgani[sz]ation(?:'s)?(?: id)?\s?[\[(:='\"`]{1,2}\s?([\w-]{3,80})", re.IGNORECASE), "organization"),
     (re.compile(r"\bproject(?:_number| number| id)?\s?[/:='\"`\[(]{1,2}\s?([\w-]{3,80})", re.IGNORECASE), "project"),
     (re.compile(r"\bprojects/([\w-]{3,80})"), "project"),

@@ -221,10 +221,15 @@ def _of_timeout(exc: BaseException) -> Reason | None:
     """A timeout is the provider's when it arose in network code or cut a wait for it; a user's own `raise` is not."""
     if origin_of(exc) in {"http", "socket", "unknown"}:
         return Reason.TIMEOUT
-    # asyncio.timeout and wait_for raise in asyncio; the cancellation that they cause tells what was waited for.
-    cause = exc.__cause__ or exc.__context__
-    if cause is not None and type(cause).__name__ == "CancelledError" and came_through_http(cause):
-        return Reason.TIMEOUT
+    # asyncio.timeout and wait_for raise in asyncio; the cancellation that they cause tells what was waited for. On
+    # Python 3.10 that is the context of a second one.
+    link = exc.__cause__ or exc.__context__
+    for _ in range(4):
+        if link is None or type(link).__name__ != "CancelledError":
+            return None
+        if came_through_http(link):
+            return Reason.TIMEOUT
+        link = link.__cause__ or link.__context__
     return None
 
 

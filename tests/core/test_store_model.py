@@ -10,7 +10,7 @@ from stable_openai.clock import ManualClock
 from stable_openai.errors import RequestTooLarge
 from stable_openai.keys import Key
 from stable_openai.limits import Limits, Window
-from stable_openai.stores.lanes import Kind, Standing
+from stable_openai.stores.lanes import Habits, Kind, Standing
 from stable_openai.stores.memory import MemoryStore
 from stable_openai.stores.protocol import Ask, Effect, Grant, Outcome
 
@@ -42,6 +42,7 @@ class Obvious:
         self.log: list[list[float]] = []  # [moment, tokens]
         self.flights = 0
         self.out_until = -INF
+        self.cooled = False  # a second rest in a row is longer and ends with a trial, which has tests of its own
 
     def allows(self, now: float, tokens: int) -> bool:
         if now < self.out_until:
@@ -65,7 +66,7 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def build(self, keys, owners, by_model):
         self.clock = ManualClock()
-        self.store = MemoryStore("round-robin", self.clock)
+        self.store = MemoryStore("round-robin", Habits(self.clock))
         self.lanes: dict[tuple, Obvious] = {}
         self.keys: dict[str, Key] = {}
         for name, told in owners.items():
@@ -140,7 +141,7 @@ class StoreMachine(RuleBasedStateMachine):
             elif used is not None and not adopted:
                 entry[1] = used
 
-    @precondition(lambda self: self.running)
+    @precondition(lambda self: self.running and not any(lane.cooled for lane in self.lanes.values()))
     @rule(seconds=st.sampled_from([0.5, 5.0, 61.0]), kind=st.sampled_from([Kind.KEY, Kind.OWNER, Kind.KEY_AND_MODEL]))
     def cool(self, seconds, kind):
         grant, entries = self.running.pop()
@@ -155,6 +156,7 @@ class StoreMachine(RuleBasedStateMachine):
         else:
             key = ("key", name)
         lane = self.lanes.setdefault(key, Obvious(Limits()))
+        lane.cooled = True
         lane.out_until = max(lane.out_until, self.clock.monotonic() + seconds)
         # A lane that is made now did not count the calls that were already running, and neither does the model.
 
@@ -167,6 +169,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.revive(None)
         for lane in self.lanes.values():
             lane.out_until = -INF
+            lane.cooled = False
 
     @invariant()
     def flights_agree(self):

@@ -1,0 +1,42 @@
+"""The group of all commands. A new one is a module with a click command called ``command``, and a line here."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final
+
+import click
+
+__all__ = ["group"]
+
+_HOMES: Final = {
+    "demo": "stable_openai.cli.demo.command",
+    "simulate": "stable_openai.cli.simulate",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands are imported when somebody asks for them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return list(_HOMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        home = _HOMES.get(cmd_name)
+        if home is None:
+            return None
+        command: click.Command = importlib.import_module(home).command
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="stable-openai", prog_name="stable-openai", message="%(prog)s %(version)s")
+def group() -> None:
+    """Answer every OpenAI request once, at the full rate that all your API keys allow together.
+
+    \b
+    Examples:
+      stable-openai demo                        watch a crawl go through six keys, good and bad
+      stable-openai demo --plot timeline.png    and draw what each key did when
+      stable-openai simulate --keys 5 --rpm 60  a provider on this machine to rehearse against
+    """

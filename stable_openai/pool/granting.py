@@ -1,0 +1,245 @@
+"""The calls' side of a pool: obtaining keys, waiting for them, and settling."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from stable_openai.errors import ConfigurationError, NoKeyAvailable, PoolClosed, RequestTooLarge
+from stable_openai.stores.lanes import Habits
+from stable_openai.stores.memory import MemoryStore
+from stable_openai.stores.protocol import Ask, Grant, Outcome, Refusal
+from stable_openai.verdict import Verdict, judge
+
+from .affinity import Affinities
+from .events import Event, Listeners, event_of
+from .lease import Lease, LeaseRequest
+from .options import Options, check_seconds
+from .waiting import Line, TaskWaiter, ThreadWaiter, Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+
+    from stable_openai.clock import Clock
+    from stable_openai.stores.protocol import Change
+    from stable_openai.stores.queues import Slot
+
+__all__ = ["Granting"]
+
+_NEVER: Final = float("inf")
+_SHOWN_REASONS: Final = 6
+
+
+class Granting:
+    """What calls need of a pool. ``KeyPool`` adds the keys."""
+
+    def __init__(self, options: Options, clock: Clock) -> None:
+        self.options = options
+        self.clock = clock
+        self.rules = options.rules
+        self.max_wait = options.max_wait
+        self.timeout = options.timeout
+        self.store = MemoryStore(options.strategy, Habits(clock, options.pace, options.minute))
+        self.quick: Callable[[str | None], Slot | None] = self.store.quick
+        self.line = Line(self.store, clock)
+        self.store.after_late = self.serve
+        self.closed = False
+        self._affinities = Affinities()
+        self._listeners = Listeners()
+
+    # -- leases
+
+    def lease(
+        self,
+        model: str | None = None,
+        *,
+        tokens: int = 0,
+        max_wait: float | None = None,
+        affinity: Hashable | None = None,
+    ) -> LeaseRequest:
+        """A key by hand: ``with pool.lease(model="gpt-4o", tokens=900) as lease: …``, or ``async with``.
+
+        Args:
+            model: The model that the call is for.
+            tokens: Tokens to reserve, prompt and answer together.
+            max_wait: The longest to wait for a key, in seconds; default: the pool's.
+            affinity: What the call belongs to, such as a conversation's id: the same value stays on one key while that
+                is healthy and has room.
+
+        Raises:
+            NoKeyAvailable: (on entering) no key becomes eligible in that time.
+            RequestTooLarge: (on entering) no key's limits ever allow so many tokens.
+            ConfigurationError: An argument is wrong.
+        """
+        return LeaseRequest(self, _ask(model, tokens, affinity), _check_wait(max_wait))
+
+    def acquire(
+        self,
+        model: str | None = None,
+        *,
+        tokens: int = 0,
+        max_wait: float | None = None,
+        affinity: Hashable | None = None,
+    ) -> Lease:
+        """Like ``lease``, without a ``with`` block: call ``settle`` or ``release`` on what it returns."""
+        return Lease(self, self.obtain(_ask(model, tokens, affinity), _check_wait(max_wait)))
+
+    async def aacquire(
+        self,
+        model: str | None = None,
+        *,
+        tokens: int = 0,
+        max_wait: float | None = None,
+        affinity: Hashable | None = None,
+    ) -> Lease:
+        """The twin of ``acquire`` for tasks."""
+        return Lease(self, await self.aobtain(_ask(model, tokens, affinity), _check_wait(max_wait)))
+
+    def obtain(self, ask: Ask, max_wait: float | None = None) -> Grant:
+        """Wait for a grant in a thread; for the layers above."""
+        deadline = self._begin(ask, max_wait)
+        grant = self._at_once(ask, deadline)
+        if grant is None:
+            waiter = ThreadWaiter(ask, deadline)
+            try:
+                self.line.join(waiter)
+                waiter.wait()
+            except BaseException:
+                self.line.leave(waiter)
+                raise
+            grant = self._result(waiter)
+        if ask.affinity is not None:
+            self._affinities.stay(ask.affinity, grant.name)
+        return grant
+
+    async def aobtain(self, ask: Ask, max_wait: float | None = None) -> Grant:
+        """Wait for a grant in a task; for the layers above."""
+        deadline = self._begin(ask, max_wait)
+        grant = self._at_once(ask, deadline)
+        if grant is None:
+            waiter = TaskWaiter(ask, deadline)
+            try:
+                self.line.join(waiter)
+                await waiter.wait()
+            except BaseException:
+                self.line.leave(waiter)
+                raise
+            grant = self._result(waiter)
+        if ask.affinity is not None:
+            self._affinities.stay(ask.affinity, grant.name)
+        return grant
+
+    def _begin(self, ask: Ask, max_wait: float | None) -> float:
+        if not ask.call:
+            ask.call = self.line.ticket()
+        if ask.affinity is not None:
+            ask.prefer = self._affinities.preferred(ask.affinity)
+        return self.store.now() + (self.max_wait if max_wait is None else max_wait)
+
+    def _at_once(self, ask: Ask, deadline: float) -> Grant | None:
+        """A grant without waiting; None where it is worth waiting for."""
+        if self.closed:
+            raise PoolClosed("this pool is closed: make a new one")
+        if self.line.groups:
+            return None
+        found = self.store.grant(ask)
+        if isinstance(found, Grant):
+            return found
+        if found.at > deadline and not found.pending:
+            raise self.no_key(ask, found)
+        return None
+
+    def _result(self, waiter: Waiter) -> Grant:
+        result = waiter.result
+        if isinstance(result, Grant):
+            return result
+        if isinstance(result, (RequestTooLarge, PoolClosed)):
+            raise result
+        raise self.no_key(waiter.ask, result)
+
+    def no_key(self, ask: Ask, refusal: Refusal | None) -> NoKeyAvailable:
+        """The error that says when to come back, and why each key is out."""
+        reasons = self.store.reasons(ask.model, ask.tokens)
+        for name in ask.shun:
+            reasons.setdefault(name, "has refused this very request")
+        at = self.store.earliest(ask.model) if refusal is None or refusal.at == _NEVER else refusal.at
+        retry_after = max(at - self.store.now(), 0.0) if at < _NEVER else None
+        what = f"for the model {ask.model}" if ask.model else "for this call"
+        when = "none is expected back" if retry_after is None else f"the earliest is back in {retry_after:.1f} s"
+        shown = [f"{name} {reason}" for name, reason in list(reasons.items())[:_SHOWN_REASONS]]
+        more = f"; and {len(reasons) - len(shown)} more" if len(reasons) > len(shown) else ""
+        if not len(self):
+            problem = "the pool has no keys: pool.add(...) one"
+        else:
+            problem = f"no key is eligible {what}, {when}: {'; '.join(shown) or 'others wait in front of it'}{more}"
+        return NoKeyAvailable(problem, retry_after=retry_after, reasons=reasons, model=ask.model)
+
+    # -- settling
+
+    def judge(self, answer: object) -> Verdict:
+        """The verdict on an answer or exception, the pool's own rules asked first."""
+        return judge(answer, rules=self.rules, now=self.clock.time())
+
+    def settle(self, grant: Grant, outcome: Outcome) -> None:
+        """End a grant, serve those who wait, and tell what has changed; for the layers above."""
+        changes = self.store.settle(grant, outcome)
+        if self.line.groups:
+            self.line.serve()
+        if changes:
+            self.tell(changes)
+
+    def serve(self) -> None:
+        """Hand out to those who wait what can be handed out now."""
+        if self.line.groups:
+            self.line.serve()
+
+    def tell(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            self._listeners.tell(event_of(change))
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether any limit of this pool counts tokens, so that a call's tokens are worth estimating."""
+        return self.store.counts_tokens
+
+    def on_event(self, listener: Callable[[Event], object]) -> Callable[[], None]:
+        """Call ``listener`` with each ``Event`` from now on; the result, when called, ends that.
+
+        Raises:
+            ConfigurationError: It is not callable.
+        """
+        if not callable(listener):
+            raise ConfigurationError("listener", f"must be callable with an Event, not {type(listener).__name__}")
+        return self._listeners.add(listener)
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    # -- ending
+
+    def close(self) -> None:
+        """Send away those who wait and grant nothing more; running calls end as they would."""
+        self.closed = True
+        self.quick = _refuse
+        self.line.close()
+
+    def after_fork(self) -> None:
+        """Go on in a forked child, without the parent's locks and waiters."""
+        self.store.renew_lock()
+        self.line.start_afresh()
+        self._affinities.start_afresh()
+
+
+def _refuse(model: str | None) -> None:
+    """Stands in for ``quick`` once the pool is closed: the long way says so."""
+
+
+def _ask(model: object, tokens: object, affinity: Hashable | None) -> Ask:
+    if model is not None and not isinstance(model, str):
+        raise ConfigurationError("model", f"must be a model's name, not {type(model).__name__}")
+    if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 0:
+        raise ConfigurationError("tokens", f"must be a whole number from 0 up, not {tokens!r}")
+    return Ask(model, tokens, affinity=affinity)
+
+
+def _check_wait(max_wait: float | None) -> float | None:
+    return None if max_wait is None else check_seconds("max_wait", max_wait)
