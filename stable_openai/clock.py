@@ -183,7 +183,11 @@ class ManualClock:
         """Wait in a task until the clock was advanced so far."""
         loop = asyncio.get_running_loop()
         over = asyncio.Event()
-        self.call_at(self._monotonic + seconds, lambda: loop.call_soon_threadsafe(over.set) and None)
+
+        def ring() -> None:
+            loop.call_soon_threadsafe(over.set)
+
+        self.call_at(self._monotonic + seconds, ring)
         await over.wait()
 
     def advance(self, seconds: float) -> None:

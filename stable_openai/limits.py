@@ -14,7 +14,7 @@ __all__ = ["DAY", "MINUTE", "Limits", "Window", "as_limits"]
 MINUTE: Final = 60.0
 DAY: Final = 86_400.0
 
-_SHORTHANDS: Final = (
+_SHORTHANDS: Final[tuple[tuple[str, Literal["requests", "tokens"], float], ...]] = (
     ("rpm", "requests", MINUTE),
     ("tpm", "tokens", MINUTE),
     ("rpd", "requests", DAY),

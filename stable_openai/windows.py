@@ -8,8 +8,8 @@ Rules of this file:
 * What is added leaves the window exactly P seconds later, never sooner. Entries may be joined to save memory, and
   then all leave with the last of them: at most a thousandth of the limit waits a little longer.
 * A provider counts when a request arrives, not when it was granted, and some travel longer than others. While calls
-  overlap, a guard keeps each entry a little longer, and more where the provider has rejected what our count allowed;
-  it shrinks again by itself.
+  overlap, each entry is dated a little later (by the guard, and never later than its answer came), and more where the
+  provider has rejected what our count allowed; the guard shrinks again by itself.
 """
 
 from __future__ import annotations
@@ -37,23 +37,34 @@ class Entry:
 
     __slots__ = ("amount", "at", "first")
 
-    def __init__(self, at: float, amount: int) -> None:
-        self.first = at
-        self.at = at
+    def __init__(self, granted_at: float, amount: int, at: float) -> None:
+        self.first = granted_at
+        self.at = at  # the latest moment at which it may have arrived
         self.amount = amount
 
 
 class SlidingCount:
     """A window of so many seconds up to now."""
 
-    __slots__ = ("_entries", "_grain", "_moment", "_review_at", "_span", "learned", "limit", "period", "used", "window")
+    __slots__ = (
+        "_entries",
+        "_grain",
+        "_guard",
+        "_moment",
+        "_review_at",
+        "learned",
+        "limit",
+        "period",
+        "used",
+        "window",
+    )
 
     def __init__(self, window: Window, *, learned: bool = False) -> None:
         assert window.seconds is not None  # noqa: S101  # make_count sees to it
         self.window = window
         self.limit = window.limit
         self.period = float(window.seconds)
-        self._span = self.period  # the period and the guard
+        self._guard = 0.0
         self._review_at = float("inf")
         self.used = 0
         self.learned = learned
@@ -64,10 +75,10 @@ class SlidingCount:
     def room(self, now: float) -> int:
         """What is left now; negative where corrections have gone over the limit."""
         if now >= self._review_at:
-            self._set_guard(now, (self._span - self.period) * _GUARD_KEPT)
+            self._set_guard(now, self._guard * _GUARD_KEPT)
         entries = self._entries
-        span = self._span
-        while entries and entries[0].at + span <= now:  # the sum that ready_at returns, so that both always agree
+        period = self.period
+        while entries and entries[0].at + period <= now:  # the sum that ready_at returns, so that both always agree
             entry = entries.popleft()
             self.used -= entry.amount
             entry.at = float("-inf")
@@ -81,9 +92,9 @@ class SlidingCount:
             last = entries[-1]
             if last.amount + amount <= self._grain and now - last.first <= self._moment:
                 last.amount += amount
-                last.at = max(last.at, now)
+                last.at = max(last.at, now + self._guard)
                 return last
-        entry = Entry(now, amount)
+        entry = Entry(now, amount, now + self._guard)
         entries.append(entry)
         return entry
 
@@ -92,11 +103,17 @@ class SlidingCount:
         piece = self._grain
         if piece <= 1:
             self.used += len(times)
-            self._entries.extend([Entry(at, 1) for at in times])
+            guard = self._guard
+            self._entries.extend([Entry(at, 1, at + guard) for at in times])
             return
         for start in range(0, len(times), piece):
             chunk = times[start : start + piece]
             self.add(chunk[-1], len(chunk))
+
+    def arrived(self, entry: Entry, now: float) -> None:
+        """The answer has come, so the request had arrived by now."""
+        if entry.at > now and entry.amount == 1:
+            entry.at = max(entry.first, now)
 
     def correct(self, entry: Entry, by: int) -> None:
         """Change what was counted as ``entry`` by so much, unless it has left the window."""
@@ -116,13 +133,16 @@ class SlidingCount:
         for entry in self._entries:
             missing -= entry.amount
             if missing <= 0:
-                return entry.at + self._span
+                return entry.at + self.period
         return now
 
     def resize(self, limit: int) -> None:
         """Change the limit; what was counted stays counted."""
         self.limit = limit
         self._grain = limit // _PIECES
+
+    def __str__(self) -> str:
+        return str(self.window).replace(str(self.window.limit), str(self.limit), 1)
 
     def since(self, moment: float) -> int:
         """How much was counted after a moment."""
@@ -133,10 +153,14 @@ class SlidingCount:
             found += entry.amount
         return found
 
+    def entries(self) -> tuple[Entry, ...]:
+        """What is counted now, the oldest first."""
+        return tuple(self._entries)
+
     def take_over(self, *others: SlidingCount) -> None:
         """Count what others have counted as well, as far as it lies in this window."""
         entries = sorted(
-            (Entry(entry.at, entry.amount) for count in (self, *others) for entry in count._entries),
+            (Entry(entry.first, entry.amount, entry.at) for count in (self, *others) for entry in count.entries()),
             key=lambda entry: entry.at,
         )
         self._entries = deque(entries)
@@ -144,16 +168,17 @@ class SlidingCount:
 
     def guard(self, now: float, by: float | None = 0.0) -> None:
         """Keep entries longer: by so many seconds, at least the least guard; None for twice as long as now."""
-        guard = self._span - self.period
         if by is None:
-            by = 2.0 * guard
-        self._set_guard(now, max(guard, min(max(by, _LEAST_GUARD * self.period), _MOST_GUARD * self.period)))
+            by = 2.0 * self._guard
+        by = min(max(by, _LEAST_GUARD * self.period), _MOST_GUARD * self.period)
+        if by > self._guard:
+            self._set_guard(now, by)
 
     def _set_guard(self, now: float, guard: float) -> None:
         if guard < _LEAST_GUARD * self.period:
-            self._span, self._review_at = self.period, float("inf")
+            self._guard, self._review_at = 0.0, float("inf")
         else:
-            self._span, self._review_at = self.period + guard, now + self.period
+            self._guard, self._review_at = guard, now + self.period
 
 
 class CalendarCount:
@@ -186,7 +211,10 @@ class CalendarCount:
             self.used = 0
             self._ends_at = now + self._seconds_left()
         self.used += amount
-        return Entry(self._ends_at, amount)
+        return Entry(now, amount, self._ends_at)
+
+    def arrived(self, entry: Entry, now: float) -> None:
+        """A day is a day: it does not matter when."""
 
     def extend(self, times: list[float]) -> None:
         """Count one at each of these moments."""
@@ -213,6 +241,9 @@ class CalendarCount:
 
     def guard(self, now: float, by: float | None = 0.0) -> None:
         """A day is a day: nothing to guard against."""
+
+    def __str__(self) -> str:
+        return str(self.window).replace(str(self.window.limit), str(self.limit), 1)
 
     def _seconds_left(self) -> float:
         """From the wall clock's now to the next midnight (of the month) there, daylight saving included."""

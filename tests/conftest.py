@@ -7,6 +7,7 @@ import os
 import pytest
 
 from stable_openai import KeyManager
+from stable_openai.pool import granting
 
 
 @pytest.fixture(autouse=True)
@@ -17,3 +18,23 @@ def _a_process_without_keys(monkeypatch):
     KeyManager.reset()
     yield
     KeyManager.reset()
+
+
+@pytest.fixture
+def advancing(monkeypatch):
+    """``advancing(clock)``: a thread that would wait for a key moves the clock instead, as there is no other thread."""
+
+    def advancing(clock, step=1.0):
+        class AdvancingWaiter(granting.ThreadWaiter):
+            __slots__ = ()
+
+            def deliver(self):
+                return True
+
+            def wait(self):
+                while self.result is None:
+                    clock.advance(step)
+
+        monkeypatch.setattr(granting, "ThreadWaiter", AdvancingWaiter)
+
+    return advancing

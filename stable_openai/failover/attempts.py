@@ -140,8 +140,9 @@ class Call:
         return False
 
     def _outlast(self) -> bool:
-        """An outage: no attempt to be counted, no key to be avoided. Stand in line again, behind those who have yet to
-        try, so that one request that always fails does not keep the probes for itself.
+        """Stand in line again in an outage: no attempt is counted, no key avoided.
+
+        The place is behind those who have yet to try, so that one request that always fails does not keep the probes.
         """
         self.ask.avoid = NOBODY
         self.ask.call = self.pool.line.ticket()

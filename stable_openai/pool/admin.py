@@ -20,12 +20,12 @@ from stable_openai.verdict import judge
 
 __all__ = ["Project", "read_projects"]
 
-_FIELDS: Final = {
-    "rpm": "max_requests_per_1_minute",
-    "tpm": "max_tokens_per_1_minute",
-    "rpd": "max_requests_per_1_day",
-    "tpd": "max_tokens_per_1_day",
-}
+_FIELDS: Final = (
+    "max_requests_per_1_minute",
+    "max_tokens_per_1_minute",
+    "max_requests_per_1_day",
+    "max_tokens_per_1_day",
+)
 _NO_LIMIT: Final = 2**31 - 1  # what stands in a field that must be there where there is no limit
 _PAGE: Final = 100
 _MOST_PAGES: Final = 1_000
@@ -70,8 +70,12 @@ def read_projects(admin_key: str, base_url: str, project: str | None, timeout: f
 
 
 def _limits(row: dict[str, Any]) -> Limits:
-    told = {name: row.get(field) for name, field in _FIELDS.items()}
-    return Limits(**{name: value for name, value in told.items() if isinstance(value, int) and 0 < value < _NO_LIMIT})
+    rpm, tpm, rpd, tpd = (_limit(row.get(name)) for name in _FIELDS)
+    return Limits(rpm=rpm, tpm=tpm, rpd=rpd, tpd=tpd)
+
+
+def _limit(value: object) -> int | None:
+    return value if isinstance(value, int) and 0 < value < _NO_LIMIT else None
 
 
 def _rows(url: str, admin_key: str, timeout: float) -> list[dict[str, Any]]:

@@ -144,7 +144,7 @@ class Granting:
         found = self.store.grant(ask)
         if isinstance(found, Grant):
             return found
-        if found.at > deadline and not found.pending:
+        if not found.pending and (found.at > deadline or found.at == _NEVER):
             raise self.no_key(ask, found)
         return None
 
@@ -161,7 +161,7 @@ class Granting:
         reasons = self.store.reasons(ask.model, ask.tokens)
         for name in ask.shun:
             reasons.setdefault(name, "has refused this very request")
-        at = self.store.earliest(ask.model) if refusal is None or refusal.at == _NEVER else refusal.at
+        at = self.store.earliest(ask.model, ask.tokens) if refusal is None or refusal.at == _NEVER else refusal.at
         retry_after = max(at - self.store.now(), 0.0) if at < _NEVER else None
         what = f"for the model {ask.model}" if ask.model else "for this call"
         when = "none is expected back" if retry_after is None else f"the earliest is back in {retry_after:.1f} s"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from stable_openai.masking import Secret
 from stable_openai.stores.protocol import Ask, Grant, Outcome
 
-from .reactions import outcome_of
+from .reactions import outcome_of, success_of
 from .usage import check_tokens, tokens_used
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ class Lease:
                 outcome = Outcome(success=True, tokens=tokens)
             else:
                 self.verdict = self._pool.judge(answer)
-                outcome = outcome_of(self.verdict, tokens_used(answer) if tokens is None else tokens)
+                used = tokens_used(answer) if tokens is None else tokens
+                outcome = success_of(answer, used) if self.verdict.is_ok else outcome_of(self.verdict, used)
         finally:  # a rule of the user's may raise: the place in flight is given back even so
             self._pool.settle(grant, outcome)
         return self.verdict

@@ -20,7 +20,7 @@ from .admin import read_projects
 from .events import Event
 from .explanation import Explanation, explain
 from .granting import Granting
-from .naming import name_keys
+from .naming import name_keys, staying
 from .options import Options, check_seconds
 from .table import table_of
 
@@ -47,7 +47,7 @@ class KeyPool(Granting):
         store: Where counts and cooldowns live: ``"memory://"``.
         max_wait: The longest that a call waits for a key, in seconds.
         timeout: The longest that a call takes in all, attempts and waits together, in seconds; None for no bound.
-        pace: Whether to spread the grants of a window evenly, for providers that enforce a minute's limit by the second.
+        pace: Whether to spread the grants of a window evenly, for limits that are enforced by the second.
         minute: How long the provider's minute lasts, in seconds: for rehearsals on a simulator in scaled time.
         rules: Verdicts of your own, asked first: see ``stable_openai.verdict``.
         clock: Where time comes from; for tests.
@@ -145,10 +145,13 @@ class KeyPool(Granting):
         """
         with self._changing:
             name = self._name_of(key)
-            del self._names[self._keys.pop(name).secret]
-            self.store.remove(name)
+            self._drop(name)
         self.serve()
         self._listeners.tell(Event("removed", name))
+
+    def _drop(self, name: str) -> None:
+        del self._names[self._keys.pop(name).secret]
+        self.store.remove(name)
 
     def merge(self, keys: str | Key | Iterable[str | Key | Mapping[str, Any]]) -> None:
         """Add the keys that are new; those that are known keep their counts and their description."""
@@ -167,19 +170,10 @@ class KeyPool(Granting):
         keys = hide(keys)
         wanted = as_keys(keys)
         with self._changing:
-            stay = {key.secret for key in wanted}
-            gone = [name for secret, name in self._names.items() if secret not in stay]
-            kept = {key.name for key in self._keys.values() if key.secret in stay}
-            for key in wanted:  # checked before anything changes
-                known = self._names.get(key.secret)
-                holder = self._keys.get(key.name) if key.name is not None else None
-                if holder is not None and holder.secret in stay and holder.secret != key.secret and key.name in kept:
-                    raise ConfigurationError("key.name", f"{key.name!r} is the name of another key in this pool")
-                if known is not None and key.name not in (None, known):
-                    gone.append(known)  # renamed: it starts afresh under its new name
+            stay = staying(self._names, wanted)
+            gone = [name for name in self._keys if name not in stay]
             for name in gone:
-                if name in self._keys:
-                    self.remove(name)
+                self._drop(name)
             for key in wanted:
                 known = self._names.get(key.secret)
                 if known is not None:
@@ -187,6 +181,8 @@ class KeyPool(Granting):
                     self.store.retell(known, key, key.limits or self.options.limits)
             self._add([key for key in wanted if key.secret not in self._names])
         self.serve()
+        for name in gone:
+            self._listeners.tell(Event("removed", name))
 
     def park(self, key: str | Key, seconds: float | None = None, reason: str = "parked by hand") -> None:
         """Take a key out of use for so many seconds (default 600, doubling with each repeat)."""
@@ -213,7 +209,7 @@ class KeyPool(Granting):
 
     def explain(self, model: str | None = None, *, tokens: int = 0) -> Explanation:
         """Why nothing is eligible for a model, and when it will be: ``str()`` of it is a paragraph."""
-        at = self.store.earliest(model)
+        at = self.store.earliest(model, tokens)
         retry_after = max(at - self.store.now(), 0.0) if at < _NEVER else None
         out = self.store.reasons(model, tokens)
         return explain(list(self._keys), out, model=model, retry_after=retry_after, waiting=len(self.line))
@@ -273,6 +269,8 @@ class KeyPool(Granting):
         return table_of(self.status())
 
     def __repr__(self) -> str:
+        if "_numbered" not in self.__dict__:
+            return f"<{type(self).__name__}, not finished>"  # in the traceback of a refused option
         waiting = len(self.line)
         return f"<{type(self).__name__} of {len(self._keys)} keys, {self.options.strategy_name}, {waiting} waiting>"
 

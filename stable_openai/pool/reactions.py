@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stable_openai.stores.lanes import Kind, Standing
 from stable_openai.stores.protocol import Effect, Outcome, Rejection
 from stable_openai.verdict import Reason, Scope, observe_limits
 
 if TYPE_CHECKING:
-    from stable_openai.verdict import Answer, Verdict
+    from stable_openai.verdict import Verdict
 
 __all__ = ["outcome_of", "success_of"]
 
@@ -21,6 +21,8 @@ _COUNTED: Final = {
     Reason.RATE_LIMITED_TOKENS_MINUTE: "tokens",
     Reason.RATE_LIMITED_TOKENS_DAY: "tokens",
 }
+_OWNER_HEADERS: Final = ("openai-organization", "anthropic-organization-id", "openai-project")
+_NEARLY: Final = 0.8  # of a stated limit is used: it is what was met; else something shorter is enforced
 _DAYS: Final = frozenset({Reason.RATE_LIMITED_REQUESTS_DAY, Reason.RATE_LIMITED_TOKENS_DAY})
 _AUTH: Final = frozenset({Reason.INVALID_KEY, Reason.KEY_DISABLED, Reason.PERMISSION_DENIED})
 
@@ -48,12 +50,14 @@ def outcome_of(verdict: Verdict, tokens: int | None = None) -> Outcome:
     )
 
 
-def success_of(answer: Answer, tokens: int | None = None) -> Outcome:
+def success_of(answer: object, tokens: int | None = None) -> Outcome:
     """The outcome of an attempt that ended well, with what its headers say of limits and of the key's owner."""
-    owner = None
-    for header in ("openai-organization", "anthropic-organization-id", "openai-project"):
-        owner = owner or answer.headers.get(header)
-    return Outcome(success=True, tokens=tokens, observed=observe_limits(answer), owner=owner)
+    headers: Any = getattr(answer, "headers", None)
+    if not hasattr(headers, "items"):
+        return Outcome(success=True, tokens=tokens)
+    known = {str(name).lower(): str(value) for name, value in headers.items()}
+    owner = next((known[header] for header in _OWNER_HEADERS if known.get(header)), None)
+    return Outcome(success=True, tokens=tokens, observed=observe_limits(known), owner=owner)
 
 
 def _rejection_of(verdict: Verdict) -> Rejection | None:
@@ -61,7 +65,10 @@ def _rejection_of(verdict: Verdict) -> Rejection | None:
         return None
     what = _COUNTED.get(verdict.reason)
     stated = any(
-        limit.limit is not None and limit.period_s is not None and limit.dimension == (what or limit.dimension)
+        limit.limit is not None
+        and limit.period_s is not None
+        and limit.dimension == (what or limit.dimension)
+        and (limit.used is None or limit.used >= _NEARLY * limit.limit)
         for limit in verdict.limits
     )
     return Rejection(what, verdict.reason in _DAYS, verdict.wait_s, stated)

@@ -110,6 +110,7 @@ class Line:
         self._store = store
         self._clock = clock
         self._tickets = itertools.count(1)
+        self._numbers = itertools.count()
         self.groups: dict[str | None, deque[Waiter]] = {}
         store.crowd = self.groups
         self.start_afresh()
@@ -142,7 +143,7 @@ class Line:
                 place -= 1  # a call that goes on after a failure keeps the place it had
             group.insert(place, waiter)
             if waiter.deadline < _NEVER:
-                heapq.heappush(self._deadlines, (waiter.deadline, waiter.ticket, waiter))
+                heapq.heappush(self._deadlines, (waiter.deadline, next(self._numbers), waiter))
             served = self._serve()
         self._deliver(served)
 
@@ -197,8 +198,7 @@ class Line:
         return served
 
     def _serve_once(self) -> list[Waiter]:
-        now = self._store.now()
-        served = self._expire(now)
+        served: list[Waiter] = []
         earliest = _NEVER
         heads = [(group[0].ticket, index, model) for index, (model, group) in enumerate(self.groups.items())]
         heapq.heapify(heads)
@@ -207,7 +207,7 @@ class Line:
             group = self.groups[model]
             head = group[0]
             result = self._try(head.ask)
-            if isinstance(result, Refusal) and (result.at <= head.deadline or (result.pending and result.at == _NEVER)):
+            if isinstance(result, Refusal) and (result.pending or _NEVER > result.at <= head.deadline):
                 earliest = min(earliest, result.at)
                 continue
             head.result = result
@@ -217,6 +217,7 @@ class Line:
                 heapq.heappush(heads, (group[0].ticket, index, model))
             else:
                 del self.groups[model]
+        served += self._expire(self._store.now())  # last: what comes at the very moment of a deadline is in time
         self._set_alarm(earliest)
         return served
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def openai_simulator() -> Iterator[Callable[..., Simulator]]:
     """Start simulators: `openai_simulator(keys=[...], minute=2.0)` gives one that runs until the test ends."""
-    from stable_openai.simulator.simulator import Simulator  # noqa: PLC0415 - for tests that use it only
+    from stable_openai.simulator.simulator import Simulator
 
     with contextlib.ExitStack() as running:
 

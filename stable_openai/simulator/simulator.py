@@ -191,7 +191,7 @@ class Simulator:
 
     async def _listen(self) -> None:
         try:
-            from stable_openai.simulator.server import Server  # noqa: PLC0415 - aiohttp loads with the first server
+            from stable_openai.simulator.server import Server
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 "the simulator needs aiohttp: pip install 'stable-openai[cli]'", name=error.name

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .queues import Queue, Slot
     from .roster import Roster
 
-__all__ = ["choose", "preferred", "refusal", "renew_credit", "rouse"]
+__all__ = ["choose", "free_at", "preferred", "refusal", "renew_credit", "rouse"]
 
 
 def preferred(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
@@ -101,6 +101,15 @@ def _blocking(slot: Slot, now: float, tokens: int) -> tuple[Lane, float, int] | 
         if at and (worst is None or at > worst[1]):
             worst = (lane, at, tokens if tokens and not lane.free_at(now, 0) else 0)
     return worst
+
+
+def free_at(lanes: Iterable[Lane], now: float, tokens: int) -> float:
+    """When a call may go through all of these lanes; now or earlier where it may at once."""
+    at = 0.0
+    for lane in lanes:
+        lane.flush()
+        at = max(at, lane.free_at(now, tokens))
+    return at
 
 
 def renew_credit(roster: Roster, queue: Queue, slot: Slot, now: float) -> Slot | None:

@@ -86,8 +86,9 @@ class Lane:
 
     __slots__ = (
         "counts", "credit", "done", "fresh", "granted", "groups", "habits", "kind", "last_used", "limits",
-        "max_concurrency", "model", "note", "plain", "reason", "rejects", "rest_until", "settled", "standing", "strikes",
-        "suspected", "token_counts", "trial", "trials_out", "troubled_until", "troubles", "wants_trial",
+        "max_concurrency", "model", "note", "plain", "reason", "rejects", "rest_until", "settled", "standing",
+        "strikes", "suspected", "token_counts", "trial", "trials_out", "troubled_until", "troubles",
+        "wants_trial",
     )  # fmt: skip
 
     def __init__(self, kind: Kind, limits: Limits, habits: Habits, model: str | None = None) -> None:
@@ -107,7 +108,11 @@ class Lane:
         self.counts: tuple[AnyCount, ...] = ()
         self.token_counts: tuple[AnyCount, ...] = ()
         self.rejects: SlidingCount | None = None
-        self.reopen()
+        self.standing = Standing.OPEN
+        self.rest_until = -INFINITY
+        self.reason = self.note = ""
+        self.trial = self.trials_out = 0
+        self.wants_trial = False
         self.tell(limits)
 
     def tell(self, limits: Limits) -> None:

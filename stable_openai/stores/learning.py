@@ -5,6 +5,7 @@ A learned limit never exceeds a told one: both stand side by side, and the tight
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from stable_openai.learned import UNLIMITED, LearnedCount
@@ -23,12 +24,19 @@ if TYPE_CHECKING:
 __all__ = ["note_rejection", "teach"]
 
 _NEARLY_FULL: Final = 0.15  # of a limit is left: a rejection then says that we were early, not that we were wrong
+_TELLING: Final = 5  # accepted calls from which a rate can be told
+_PIECES: Final = 64  # of a period, over which an estimate is spread
+_SPREAD: Final = 1.25  # times the even rate
+_LONGER: Final = 4  # seconds: of a shorter window it makes no sense to ask how it is spread
 _SECONDS: Final = 60  # a minute's limit may be enforced by the second
 _DIMENSIONS: Final = {"requests": "requests", "tokens": "tokens"}
 
 
-def teach(lane: Lane, observed: Iterable[ObservedLimit], now: float) -> list[str]:
-    """Take the limits that an answer states, and correct the count downward; the news in words."""
+def teach(lane: Lane, observed: Iterable[ObservedLimit], now: float, *, rejected: bool) -> list[str]:
+    """Take the limits that an answer states, and correct the count downward; the news in words.
+
+    A rejection names the moment to come back, which then holds: only successes correct the count.
+    """
     news = []
     lane.flush()
     for limit in observed:
@@ -45,51 +53,60 @@ def teach(lane: Lane, observed: Iterable[ObservedLimit], now: float) -> list[str
         told = _told(lane, what, period)
         if told is None or limit.limit < told.limit:
             count = _learned(lane, what, period, told)
+            if count.estimated:
+                _unspread(lane)
             if count.state(limit.limit, limit.evidence or "stated by an answer"):
-                news.append(str(count.window).replace(str(UNLIMITED), str(limit.limit)))
+                news.append(str(count))
         else:
             _forget(lane, what, period)
-        _correct(lane, limit, what, period, now)
+        if not rejected:
+            _correct(lane, limit, what, period, now)
     return news
 
 
-def note_rejection(lane: Lane, rejection: Rejection, flying: int, now: float) -> list[str]:
+def note_rejection(lanes: Iterable[Lane], target: Lane, rejection: Rejection, flying: int, now: float) -> list[str]:
     """Learn from a rejection of what our own counts had allowed; the news in words.
 
     Args:
-        lane: What the rejection belongs to.
+        lanes: The lanes that the call went through.
+        target: What the rejection belongs to.
         rejection: What was rejected.
-        flying: Calls of this lane that run now, of which nobody knows yet whether they are accepted.
+        flying: Calls of the target that run now, of which nobody knows yet whether they are accepted.
         now: The moment.
     """
-    lane.flush()
+    if rejection.long:
+        return []
+    for lane in {*lanes, target}:
+        lane.flush()
     if rejection.what == "tokens":
-        for count in lane.token_counts:
-            if count.room(now) <= _NEARLY_FULL * count.limit:
-                count.guard(now, rejection.wait_s)
+        _guard([count for lane in {*lanes, target} for count in lane.token_counts], rejection, now)
         return []
-    if lane.rejects is None:
-        lane.rejects = LearnedCount("requests", lane.habits.minute)
-    lane.rejects.room(now)
-    lane.rejects.add(now, 1)
-    if rejection.long or rejection.stated:
-        return []
-    binding = [count for count in lane.counts if _binds(count, lane.habits.minute)]
-    if any(count.room(now) <= max(_NEARLY_FULL * count.limit, 2) for count in binding):
-        for count in binding:
-            if count.room(now) <= max(_NEARLY_FULL * count.limit, 2) and not _is_estimate(count):
-                count.guard(now, rejection.wait_s)
-        estimates = [count for count in binding if _is_estimate(count)]
-        return [word for count in estimates for word in _estimate(lane, count, flying, now)]
-    if binding:
-        return _learn_burst(lane, min(binding, key=lambda count: count.limit), flying, now)
-    return [
-        word for count in lane.counts if isinstance(count, LearnedCount) for word in _estimate(lane, count, flying, now)
+    rejects = target.rejects = target.rejects or LearnedCount("requests", target.habits.minute)
+    rejects.room(now)
+    rejects.add(now, 1)
+    binding = [
+        count
+        for lane in {*lanes, target}
+        for count in lane.counts
+        if isinstance(count, SlidingCount) and count.period <= lane.habits.minute and count.limit < UNLIMITED
     ]
+    if _guard(binding, rejection, now) or rejection.stated:
+        estimates = [] if rejection.stated else [count for count in target.counts if _is_estimate(count)]
+        return [word for count in estimates for word in _estimate(target, count, flying, now)]
+    if binding:
+        longer = [count for count in binding if count.period > _LONGER * target.habits.minute / _SECONDS]
+        return _learn_burst(target, longer, flying, now) if longer else []
+    meters = [count for count in target.counts if isinstance(count, LearnedCount) and not count.bursts]
+    return [word for count in meters for word in _estimate(target, count, flying, now)]
 
 
-def _binds(count: AnyCount, minute: float) -> bool:
-    return isinstance(count, SlidingCount) and count.period <= minute and count.limit < UNLIMITED
+def _guard(counts: Iterable[AnyCount], rejection: Rejection, now: float) -> bool:
+    """Where a window is all but full, we were a little early, not wrong: keep its entries longer."""
+    near = [count for count in counts if count.room(now) <= max(_NEARLY_FULL * count.limit, 2)]
+    for count in near:
+        if not _is_estimate(count):
+            count.guard(now, rejection.wait_s)
+    return bool(near)
 
 
 def _is_estimate(count: AnyCount) -> bool:
@@ -102,21 +119,42 @@ def _estimate(lane: Lane, count: AnyCount, flying: int, now: float) -> list[str]
     assert lane.rejects is not None  # noqa: S101
     count.room(now)
     accepted = count.used - flying - lane.rejects.since(now - count.period)
-    if count.estimate(now, max(accepted, 1)):
-        return [f"about {count.limit} requests per {count.period:g} s"]
-    return []
+    if not count.bursts and accepted < _TELLING:
+        return []  # that tells no rate: rest as told, or for a while
+    news = count.estimate(now, max(accepted, 1))
+    if not count.bursts:
+        _spread(lane, count)
+    return [f"about {count.limit} requests per {count.period:g} s"] if news else []
 
 
-def _learn_burst(lane: Lane, minute: AnyCount, flying: int, now: float) -> list[str]:
+def _spread(lane: Lane, count: LearnedCount) -> None:
+    """Spread the grants of an estimate: one that is too high then costs a rejection or two, and not a burst of them."""
+    seconds = count.period / _PIECES
+    spread = next((other for other in lane.counts if isinstance(other, LearnedCount) and other.period == seconds), None)
+    if spread is None:
+        spread = LearnedCount("requests", seconds)
+        spread.bursts = True
+        lane.set_counts((*lane.all_counts(), spread))
+    spread.state(max(1, math.ceil(_SPREAD * count.limit / _PIECES)), "spreads what is only estimated")
+
+
+def _unspread(lane: Lane) -> None:
+    """A limit that is stated needs no such care."""
+    spreads = {lane.habits.minute / _PIECES}
+    lane.set_counts(count for count in lane.all_counts() if not (count.learned and count.window.seconds in spreads))
+
+
+def _learn_burst(lane: Lane, binding: list[SlidingCount], flying: int, now: float) -> list[str]:
     """A rejection far below the limit: it is enforced by the second, so spread the grants."""
-    assert isinstance(minute, SlidingCount)  # noqa: S101  # the callers see to it
-    assert lane.rejects is not None  # noqa: S101
-    second = minute.period / _SECONDS
+    second = lane.habits.minute / _SECONDS
     for count in lane.counts:
-        if isinstance(count, LearnedCount) and count.period == second:
+        if isinstance(count, LearnedCount) and count.bursts and count.period == second:
             return _estimate(lane, count, flying, now)
     count = LearnedCount("requests", second)
-    count.take_over(minute)
+    count.bursts = True
+    count.unit = lane.habits.minute
+    count.enough = math.ceil(min(known.limit / known.period for known in binding) * second)
+    count.take_over(*[other for other in lane.counts if isinstance(other, SlidingCount)][-1:])
     lane.set_counts((*lane.all_counts(), count))
     return _estimate(lane, count, flying, now)
 
@@ -132,7 +170,12 @@ def _told(lane: Lane, what: str, seconds: float) -> AnyCount | None:
 
 def _learned(lane: Lane, what: str, seconds: float, told: AnyCount | None) -> LearnedCount:
     for count in lane.all_counts():
-        if isinstance(count, LearnedCount) and count.window.what == what and count.period == seconds:
+        if (
+            isinstance(count, LearnedCount)
+            and count.window.what == what
+            and count.period == seconds
+            and not count.bursts
+        ):
             return count
     made = LearnedCount(what, seconds)
     if isinstance(told, SlidingCount):
@@ -143,7 +186,12 @@ def _learned(lane: Lane, what: str, seconds: float, told: AnyCount | None) -> Le
 
 def _forget(lane: Lane, what: str, seconds: float) -> None:
     for count in lane.all_counts():
-        if isinstance(count, LearnedCount) and count.window.what == what and count.period == seconds:
+        if (
+            isinstance(count, LearnedCount)
+            and count.window.what == what
+            and count.period == seconds
+            and not count.bursts
+        ):
             count.forget()
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stable_openai.clock import SystemClock
 
-from .choosing import choose, preferred, refusal, renew_credit
+from .choosing import choose, free_at, preferred, refusal, renew_credit
 from .lanes import CLOSED, INFINITY, Habits
 from .protocol import Grant, Refusal
 from .roster import Roster
@@ -245,10 +245,11 @@ class MemoryStore:
                         break
             return found
 
-    def earliest(self, model: str | None) -> float:
-        """The moment before which no sleeping key of this model is looked at again; infinity where none is."""
+    def earliest(self, model: str | None, tokens: int = 0) -> float:
+        """When a key may be eligible for this model again; infinity where none will be by itself. Looks at all keys."""
         with self._lock:
-            return self._roster.queue_of(model).next_at()
+            now = self._now()
+            return min((free_at(lanes, now, tokens) for lanes in self._roster.ways(model)), default=INFINITY)
 
     def pending_work(self) -> int:
         """Grants that are not settled."""

@@ -48,7 +48,10 @@ class Candidate:
 
 @runtime_checkable
 class Strategy(Protocol):
-    """A strategy of the user's own: among the eligible keys, the one with the lowest rank is used."""
+    """A strategy of the user's own: among the eligible keys, the one with the lowest rank is used.
+
+    Each choice asks for the rank of every key that is ready, so it takes longer the more keys there are.
+    """
 
     def rank(self, candidate: Candidate) -> float:
         """The key's rank now. It is called under the pool's lock: be quick, and do not call the pool."""
@@ -138,6 +141,26 @@ class _Ranked:
         return heapq.heappop(self._heap)[2]
 
 
+class _Survey:
+    """A strategy of the user's own: its ranks may rise and fall, so each choice looks at all that are ready."""
+
+    __slots__ = ("_rank", "_slots", "push", "unpop")
+
+    def __init__(self, rank: Callable[[Slot], float]) -> None:
+        self._rank = rank
+        self._slots: list[Slot] = []
+        self.push = self.unpop = self._slots.append
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def pop(self) -> Slot:
+        if not self._slots:
+            raise IndexError("no slot is ready")
+        index = min(range(len(self._slots)), key=lambda place: self._rank(self._slots[place]))
+        return self._slots.pop(index)
+
+
 class _Shares(_Ranked):
     """``weighted``: uses in proportion to weights, counted from when a key joined in, with no catching up."""
 
@@ -212,4 +235,4 @@ def make_order(strategy: StrategyLike) -> Order:
     """Make an empty order of a strategy that ``check_strategy`` has passed."""
     if isinstance(strategy, str):
         return _ORDERS[strategy]()
-    return _Ranked(_rank_by(strategy))
+    return _Survey(_rank_by(strategy))

@@ -45,7 +45,7 @@ class Endpoint:
         lane: The lane that all its keys go through while it is down; None while it is up.
     """
 
-    __slots__ = ("_habits", "_failures", "_served", "lane", "members", "name")
+    __slots__ = ("_failures", "_habits", "_served", "lane", "members", "name")
 
     def __init__(self, name: str | None, habits: Habits) -> None:
         self.name = name

@@ -211,8 +211,8 @@ class Store(Protocol):
     def reasons(self, model: str | None, tokens: int = 0) -> dict[str, str]:
         """Why each key is out for this model, by name; keys that are not out are left out."""
 
-    def earliest(self, model: str | None) -> float:
-        """The moment before which no sleeping key of this model is looked at again; infinity where none is."""
+    def earliest(self, model: str | None, tokens: int = 0) -> float:
+        """When a key may be eligible for this model again; infinity where none will be by itself."""
 
     def pending_work(self) -> int:
         """Grants that are not settled."""

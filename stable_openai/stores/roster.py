@@ -85,6 +85,7 @@ class Roster:
         self._displace(member)
         for queue in self.all_queues():
             queue.slots.pop(member, None)
+        _rouse(member.lanes.all())  # nobody is to wait for it
 
     def retell(self, name: str, key: Key, limits: Limits) -> None:
         """Take another description of a key that stays: its limits, owner, models; its counts are kept."""
@@ -95,6 +96,7 @@ class Roster:
         member.key = key
         self._place(member)
         self._enlist([member])
+        _rouse(member.lanes.all())
 
     def set_owner(self, name: str, limits: Limits, model_limits: Mapping[str, Limits]) -> None:
         """Tell an owner's limits; the counts of windows that stay are kept."""
@@ -102,6 +104,7 @@ class Roster:
         owner.lanes.tell(limits, model_limits)
         self._note(limits, model_limits)
         self.restructure(owner.members, owner.lanes.told_models)
+        _rouse(owner.lanes.all())
 
     def _note(self, limits: Limits, model_limits: Mapping[str, Limits]) -> None:
         if not self.counts_tokens:
@@ -135,13 +138,11 @@ class Roster:
         return owner
 
     def meet_owner(self, member: Member, name: str) -> bool:
-        """An answer names the owner of a key: keys of the same name share what is scoped to it. True if that is news."""
+        """An answer names the owner of a key: keys of one owner share what is scoped to it. True if that is news."""
         known = self._aliases.get(name)
         own = member.owner
         if known is None:
-            known = self._aliases[name] = (
-                own or self._owners.get(name) or Owner(name, self.habits, told=False)
-            )
+            known = self._aliases[name] = own or self._owners.get(name) or Owner(name, self.habits, told=False)
         if own is known or (own is not None and own.told):
             return False  # what the user says of a key stands
         movers = {member} if own is None else set(own.members)
@@ -205,8 +206,7 @@ class Roster:
         """End the outage of an endpoint."""
         lane = endpoint.come_up()
         if lane is not None:
-            for queue in tuple(lane.groups):
-                queue.rouse(lane)
+            _rouse([lane])
             self.restructure(endpoint.members, ())
 
     # -- queues and slots
@@ -229,6 +229,12 @@ class Roster:
         if self.others is not self.any:
             yield self.others
         yield from tuple(self.queues.values())
+
+    def ways(self, model: str | None) -> Iterator[tuple[Lane, ...]]:
+        """The lanes of each key that is for this model."""
+        for member in self.members.values():
+            if model is None or member.key.models is None or model in member.key.models:
+                yield member.lanes_for(model)
 
     def furnish(self, slot: Slot) -> None:
         """Give a slot its lanes. Put off until it first comes up, a pool of 100,000 keys is built in a second."""
@@ -284,6 +290,12 @@ class Roster:
                     for lane in slot.lanes:
                         lane.flush()
                     self.furnish(slot)
+
+
+def _rouse(lanes: Iterable[Lane]) -> None:
+    for lane in lanes:
+        for queue in tuple(lane.groups):
+            queue.rouse(lane)
 
 
 def _minute_counts(member: Member, minute: float) -> list[SlidingCount]:

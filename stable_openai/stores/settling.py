@@ -14,7 +14,7 @@ from .choosing import rouse
 from .lanes import INFINITY, Kind, Lane, Standing
 from .learning import note_rejection, teach
 from .outages import Failure
-from .protocol import Change, Rejection
+from .protocol import Change
 from .queues import TROUBLED
 
 if TYPE_CHECKING:
@@ -67,10 +67,12 @@ def settle(roster: Roster, grant: Grant, outcome: Outcome, now: float) -> list[C
     if outcome.effect is not None or outcome.alike is not None:
         member.failed += 1
     changes = _end_flights(roster, taken, outcome, now)
+    for count, entry in taken.entries:
+        count.arrived(entry, now)
     if outcome.unused or (outcome.tokens is not None and grant.tokens != outcome.tokens):
         _correct(taken, grant.tokens, outcome)
     if not member.gone:
-        changes += _learn(roster, member, grant, outcome, now)
+        changes += _learn(roster, taken, grant, outcome, now)
         changes += _react(roster, taken, grant, outcome, now)
     rouse(taken.lanes)
     return changes
@@ -121,37 +123,26 @@ def _correct(taken: Taken, reserved: int, outcome: Outcome) -> None:
 # -- learning
 
 
-def _learn(roster: Roster, member: Member, grant: Grant, outcome: Outcome, now: float) -> list[Change]:
+def _learn(roster: Roster, taken: Taken, grant: Grant, outcome: Outcome, now: float) -> list[Change]:
     changes = []
+    member = taken.slot.member
     if outcome.owner is not None and roster.meet_owner(member, outcome.owner):
         owner = member.owner.name if member.owner is not None else None
         changes.append(Change("owner", Kind.OWNER, member.name, note=f"an answer names {outcome.owner}", owner=owner))
         if roster.of_one_owner(member):
             note = "all keys draw on one quota: rotation will not raise its limit"
             changes.append(Change("one owner", Kind.OWNER, member.name, note=note, owner=owner))
-    news: list[str] = []
-    lane = None
-    if outcome.rejection is not None and outcome.effect is not None:
-        lane = roster.lane_for(member, grant.model, outcome.effect.kind)
-        news += note_rejection(lane, outcome.rejection, roster.flying(member, lane), now)
-        own = member.lanes.whole()
-        if own is not lane and outcome.effect.kind is Kind.KEY_AND_MODEL:  # it may be the key's told limit that was met
-            note_rejection(own, _told_only(outcome), member.in_flight, now)
-    if outcome.observed:
-        kind = outcome.effect.kind if lane is not None and outcome.effect is not None else Kind.KEY_AND_MODEL
-        lane = lane or roster.lane_for(member, grant.model, kind)
-        news += teach(lane, outcome.observed, now)
-        if lane.token_counts:
-            roster.counts_tokens = True
-    if lane is not None:
-        changes += [_change("learned", lane, member, note=word) for word in news]
-    return changes
-
-
-def _told_only(outcome: Outcome) -> Rejection:
-    rejection = outcome.rejection
-    assert rejection is not None  # noqa: S101  # the caller has looked
-    return Rejection(rejection.what, rejection.long, rejection.wait_s, stated=True)
+    effect = outcome.effect
+    if not outcome.observed and (outcome.rejection is None or effect is None):
+        return changes
+    kind = Kind.KEY_AND_MODEL if outcome.rejection is None or effect is None else effect.kind
+    lane = roster.lane_for(member, grant.model, kind)
+    news = teach(lane, outcome.observed, now, rejected=outcome.rejection is not None)
+    if lane.token_counts:
+        roster.counts_tokens = True
+    if outcome.rejection is not None and effect is not None:
+        news += note_rejection(taken.lanes, lane, outcome.rejection, roster.flying(member, lane), now)
+    return changes + [_change("learned", lane, member, note=word) for word in news]
 
 
 # -- reacting
@@ -185,7 +176,7 @@ def apply(
 ) -> list[Change]:
     """Do to a lane what an answer says."""
     lane = roster.lane_for(member, model, effect.kind)
-    standing, seconds, trial = effect.standing, effect.seconds, True
+    standing, seconds = effect.standing, effect.seconds
     if standing is Standing.RETIRED and not effect.plain:
         if lane.suspected == -INFINITY:
             lane.flush()
@@ -193,27 +184,34 @@ def apply(
             standing, seconds = Standing.COOLING, _DOUBT
         elif granted_at <= lane.suspected:
             return []  # it ran at the same time as the first witness, so it is no second one
-    if standing is Standing.RETIRED:
-        seconds, trial = INFINITY, False
-    elif effect.long:
-        seconds = _until_reset(roster, lane, seconds)
-    elif seconds is None:
-        if lane.is_resting(now):
-            return []  # calls that ran at the same time met the same: that is one incident, not a repeat
-        if standing is Standing.COOLING and _is_full(lane, now):
-            return []  # the learned window is rest enough
-        seconds = min(_FIRST[standing] * 2.0**lane.strikes, _LONGEST[standing]) * lane.habits.scale
-        seconds *= 1.0 + _JITTER * random.random()  # noqa: S311  # so that not all come back at once
-    elif standing is Standing.COOLING:
-        trial = lane.strikes > 0  # the provider's word is good, until it has proved wrong
-        if lane.strikes and not lane.is_resting(now):
-            seconds = max(seconds, min(_LEAST_REPEAT * 2.0**lane.strikes, _FIRST[standing]))
     resting = lane.is_resting(now)
+    derived = seconds is None and standing is not Standing.RETIRED and not effect.long
+    if derived and (resting or (standing is Standing.COOLING and _is_full(lane, now))):
+        return []  # what ran at the same time is one incident, no repeat; and a learned window is rest enough
+    seconds, trial = _rest_of(roster, lane, standing, effect, seconds, resting=resting)
     if not lane.rest(standing, now + seconds, effect.reason, effect.note, trial=trial):
         return []
     if not resting:
         lane.strikes = min(lane.strikes + 1, 30)
     return [_change(_WORDS[standing], lane, member, seconds=seconds, reason=effect.reason, note=effect.note)]
+
+
+def _rest_of(  # all that the length of a rest hangs on
+    roster: Roster, lane: Lane, standing: Standing, effect: Effect, seconds: float | None, *, resting: bool
+) -> tuple[float, bool]:
+    """How long to rest, and whether one call goes on trial first when it is over."""
+    if standing is Standing.RETIRED:
+        return INFINITY, False
+    if effect.long:
+        return _until_reset(roster, lane, seconds), True
+    if seconds is None:
+        seconds = min(_FIRST[standing] * 2.0**lane.strikes, _LONGEST[standing]) * lane.habits.scale
+        return seconds * (1.0 + _JITTER * random.random()), True  # noqa: S311  # so that not all come back at once
+    if standing is not Standing.COOLING:
+        return seconds, True
+    if lane.strikes and not resting:  # the provider's word is good, until it has proved wrong
+        seconds = max(seconds, min(_LEAST_REPEAT * 2.0**lane.strikes, _FIRST[standing]) * lane.habits.scale)
+    return seconds, lane.strikes > 0
 
 
 def _is_full(lane: Lane, now: float) -> bool:

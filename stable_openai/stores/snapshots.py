@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stable_openai.learned import UNLIMITED
@@ -98,7 +98,7 @@ def snapshot_of(member: Member, now: float) -> KeyStatus:
     lanes = member.lanes.all() or [member.lanes.whole()]
     if member.owner is not None:
         lanes = [*lanes, *member.owner.lanes.all()]
-    shown = tuple(_lane_status(lane, now) for lane in lanes)
+    shown = _without_echoes([_lane_status(lane, now) for lane in lanes])
     worst = max((lane for lane in shown if lane.model is None), key=lambda lane: lane.seconds_left)
     return KeyStatus(
         name=member.name,
@@ -112,6 +112,16 @@ def snapshot_of(member: Member, now: float) -> KeyStatus:
         in_flight=member.in_flight,
         lanes=shown,
     )
+
+
+def _without_echoes(lanes: list[LaneStatus]) -> tuple[LaneStatus, ...]:
+    """Leave out learned windows that only say again what was told."""
+    told = {(w.what, w.per, w.limit): w.used for lane in lanes for w in lane.windows if not w.learned}
+
+    def tells(window: WindowStatus) -> bool:
+        return not window.learned or window.used > told.get((window.what, window.per, window.limit), -1)
+
+    return tuple(replace(lane, windows=tuple(w for w in lane.windows if tells(w))) for lane in lanes)
 
 
 def _lane_status(lane: Lane, now: float) -> LaneStatus:
@@ -152,8 +162,8 @@ def reason_of(lane: Lane, now: float, tokens: int) -> str | None:
         if count.room(now) < need:
             ready_at = count.ready_at(now, need)
             if ready_at == INFINITY:
-                return f"{need} tokens are more than its limit of {count.window}{where}"
-            return f"its {count.window} are used; room in {ready_at - now:.1f} s{where}"
+                return f"{need} tokens are more than its limit of {count}{where}"
+            return f"its {count} are used; room in {ready_at - now:.1f} s{where}"
     if lane.max_concurrency is not None and lane.in_flight >= lane.max_concurrency:
         return f"all {lane.max_concurrency} calls at once are running{where}"
     return None

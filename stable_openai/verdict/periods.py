@@ -39,10 +39,13 @@ def infer_period(  # noqa: PLR0911  # one return for each kind of evidence
     used = limit - remaining
     low = reset_s * limit / used
     high = (reset_s + _ROUNDING_S) * limit / (used - 1) if used > 1 else float("inf")
-    for period in (*_USUAL, *_RARE):
+    whole = next((period for period in _USUAL if abs(reset_s - period) <= _EXACT * period), None)
+    for period in _USUAL if whole is not None else (*_USUAL, *_RARE):
         slack = max(_EXACT * period, _ROUNDING_S * limit / used)
         if reset_s > 0 and abs(low - period) <= slack:
             return period, f"reset {reset_s:g}s refills {used} of {limit}: {name_period(period)}"
+    if whole is not None:  # 1 of 60 with a reset of a minute: rather a minute's window than an hour's bucket
+        return whole, f"reset {reset_s:g}s is a whole window: {name_period(whole)}"
     if reset_s in _NAMES:
         return reset_s, f"reset {reset_s:g}s is a whole window: {name_period(reset_s)}"
     if reset_s == 0:

@@ -62,7 +62,9 @@ def test_duplicates_are_refused_by_place_and_mask():
 
 
 @pytest.mark.parametrize(
-    "keys", [None, 5, b"sk-bytes-0123456789", {"sk-mapping-0123456789": "lab"}, object()], ids=lambda keys: type(keys).__name__
+    "keys",
+    [None, 5, b"sk-bytes-0123456789", {"sk-mapping-0123456789": "lab"}, object()],
+    ids=lambda keys: type(keys).__name__,
 )
 def test_what_is_no_list_of_keys_is_refused(keys):
     """A number, bytes or a mapping of something else is not taken for keys."""
@@ -109,7 +111,8 @@ def test_a_wrong_field_is_named(fields, field):
     with pytest.raises(ConfigurationError) as caught:
         Key(SECRET, **fields)
     assert caught.value.field == field
-    assert SECRET not in shown(caught.value).replace(f"my {SECRET}", "").replace(repr(fields), "")
+    assert SECRET not in str(caught.value)
+    assert SECRET in repr(fields) or SECRET not in shown(caught.value)
     with pytest.raises(ConfigurationError) as caught:
         KeyPool([{"secret": SECRET, **fields}])
     assert caught.value.field == field.replace("key", "keys[0]", 1)

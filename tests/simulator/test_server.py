@@ -133,12 +133,12 @@ async def test_a_client_that_leaves_frees_its_slot():
     sim = Simulator([SimKey("sk-a", max_concurrency=1)], hang_rate=1.0)
     async with sim, aiohttp.ClientSession(headers=AUTH) as session:
         task = asyncio.create_task(session.post(f"{sim.base_url}/chat/completions", data=BODY))
-        while not sim.provider._held:  # noqa: ASYNC110 - the server runs in this loop and has no event to wait for
+        while not sim.provider._held:
             await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        while sim.provider._held:  # noqa: ASYNC110
+        while sim.provider._held:
             await asyncio.sleep(0)
         sim.provider.tune(hang_rate=0.0)
         async with session.post(f"{sim.base_url}/chat/completions", data=BODY) as response:

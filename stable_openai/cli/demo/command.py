@@ -39,7 +39,7 @@ def _check_picture(_ctx: click.Context, _option: click.Parameter, path: Path | N
 @click.command("demo", short_help="Watch a crawl go through six keys, good and bad.")
 @click.option("-n", "--requests", type=click.IntRange(1, 1_000_000), default=1200, show_default=True, help="Requests.")
 @click.option(
-    "-t", "--threads", type=click.IntRange(1, 1000), default=32, show_default=True, help="Threads (or tasks) at once."
+    "-t", "--threads", type=click.IntRange(1, 1000), default=20, show_default=True, help="Threads (or tasks) at once."
 )
 @click.option("--async", "use_tasks", is_flag=True, help="Use tasks and AsyncOpenAI instead of threads.")
 @click.option(
@@ -107,26 +107,27 @@ def command(
       stable-openai demo --errors 0.05 --seed 7
       stable-openai demo --json > summary.json
     """
-    from .rehearsal import Plan, Rehearsal
+    try:
+        from .rehearsal import Plan, Rehearsal
 
-    plan = Plan(requests, threads, minute, seed, use_tasks, max_wait, error_rate, strategy)
-    rehearsal = Rehearsal(plan)
-    stream = sys.stderr if as_json else sys.stdout
-    with _view(live=is_live(stream), to_stderr=as_json) as view:
-        summary = rehearsal.run(view)
-    if as_json:
-        click.echo(json.dumps(summary.as_dict()))
-    else:
-        click.echo("\n".join(summary.lines()))
-    if plot is not None:
-        _draw(rehearsal, summary, plot)
-        click.echo(f"  timeline       {plot}", err=as_json)
+        rehearsal = Rehearsal(Plan(requests, threads, minute, seed, use_tasks, max_wait, error_rate, strategy))
+        with _view(to_stderr=as_json) as view:
+            summary = rehearsal.run(view)
+        if as_json:
+            click.echo(json.dumps(summary.as_dict()))
+        else:
+            click.echo("\n".join(summary.lines()))
+        if plot is not None:
+            _draw(rehearsal, summary, plot)
+            click.echo(f"  timeline       {plot}", err=as_json)
+    except KeyboardInterrupt:  # before the crawl, or a second one, which does not wait for anything
+        sys.exit(130)
     sys.exit(summary.exit_code)
 
 
-def _view(*, live: bool, to_stderr: bool) -> Screen | PlainView:
+def _view(*, to_stderr: bool) -> Screen | PlainView:
     stream = sys.stderr if to_stderr else sys.stdout
-    if live:
+    if is_live(stream):
         from .screen import Screen
 
         return Screen(stream)

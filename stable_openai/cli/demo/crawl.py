@@ -8,6 +8,8 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from stable_openai import PoolClosed
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
@@ -79,6 +81,8 @@ def run_threads(crawl: Crawl, ask: Callable[[str], str], workers: int) -> None:
         while (prompt := crawl.take()) is not None:
             try:
                 crawl.answers[prompt] = ask(prompt)
+            except PoolClosed:
+                return  # Ctrl-C: this prompt was not asked
             except Exception as error:  # noqa: BLE001  # whatever it is, it is counted, and the others go on
                 crawl.failures[prompt] = error
 
@@ -96,6 +100,8 @@ async def run_tasks(crawl: Crawl, ask: Callable[[str], Awaitable[str]], workers:
         while (prompt := crawl.take()) is not None:
             try:
                 crawl.answers[prompt] = await ask(prompt)
+            except PoolClosed:
+                return  # Ctrl-C: this prompt was not asked
             except Exception as error:  # noqa: BLE001  # whatever it is, it is counted, and the others go on
                 crawl.failures[prompt] = error
 

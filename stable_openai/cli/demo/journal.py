@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "Journal", "lines_of"]
 
+_SWARMS: Final = {
+    "cooldown": "cooldown of {:.2f} s at most",
+    "recovered": "recovered",
+    "owner": "owner found out",
+    "learned": "limit learned",
+}
+
 
 class Entry(NamedTuple):
     """An event and its moment, in seconds of the simulator."""
@@ -38,12 +45,18 @@ class Journal:
 
 
 def lines_of(entries: Sequence[Entry]) -> list[str]:
-    """Describe events in few lines: cooldowns, which come in swarms, in one, all others in one each."""
-    lines = [str(entry.event) for entry in entries if entry.event.kind != "cooldown"]
-    cooldowns = [entry.event for entry in entries if entry.event.kind == "cooldown"]
-    if cooldowns:
-        times = Counter(event.key for event in cooldowns)
-        keys = ", ".join(f"{key} (x{number})" if number > 1 else key for key, number in times.items())
-        longest = max(event.seconds for event in cooldowns)
-        lines.append(f"cooldown for {longest:.2f} s or less: {keys}: {cooldowns[-1].reason}")
+    """Describe events in few lines: what comes in swarms shares one for each kind, all else has its own."""
+    events = [entry.event for entry in entries]
+    lines = [_line(event) for event in events if event.kind not in _SWARMS]
+    for kind, words in _SWARMS.items():
+        swarm = [event for event in events if event.kind == kind]
+        if swarm:
+            times = Counter(event.key for event in swarm)
+            keys = ", ".join(f"{key} (x{number})" if number > 1 else key for key, number in times.items())
+            lines.append(f"{words.format(max(event.seconds for event in swarm))}: {keys}")
     return lines
+
+
+def _line(event: Event) -> str:
+    seconds = f" for {event.seconds:.0f} s" if 0 < event.seconds < float("inf") else ""
+    return f"{event.key}: {event.kind}{seconds}{f' ({event.reason})' if event.reason else ''}".replace("_", " ")

@@ -7,7 +7,7 @@ import itertools
 import random
 from typing import TYPE_CHECKING, Final
 
-from stable_openai import Key, Limits, Window
+from stable_openai import Key, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,17 +27,12 @@ def make_prompts(count: int, seed: int) -> list[str]:
     return [f"{rng.choice(_TASKS)} page {number} about {rng.choice(_TOPICS)}." for number in range(1, count + 1)]
 
 
-def told_keys(keys: Iterable[SimKey], settings: Settings) -> list[Key]:
-    """Describe the simulator's keys to a pool: secret, name, and the limits, in the simulator's minutes and days.
+def told_keys(keys: Iterable[SimKey]) -> list[Key]:
+    """Describe the simulator's keys to a pool: secret, name, and the limits of those that have any.
 
     That one of them is dead and one unpaid is not told: the pool finds out.
     """
-    return [Key(key.secret, name=key.name, limits=_limits(key, settings)) for key in keys]
-
-
-def _limits(key: SimKey, settings: Settings) -> Limits:
-    told = ((key.rpm, settings.minute), (key.rpd, settings.day_s))
-    return Limits(windows=tuple(Window("requests", limit, seconds=s) for limit, s in told if limit is not None))
+    return [Key(key.secret, name=key.name, limits=Limits(rpm=key.rpm, rpd=key.rpd)) for key in keys]
 
 
 def requests_per_minute(keys: Iterable[SimKey]) -> int:

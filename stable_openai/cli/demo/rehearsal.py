@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "Rehearsal", "View"]
 
 _FRAME_S: Final = 0.125
+_LAST_S: Final = 3.0  # after Ctrl-C, for what is on its way
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Rehearsal:
             log_length=max(100_000, 8 * plan.requests),
         )
         self.settings = self.simulator.provider.settings
-        self.pool = KeyPool(told_keys(self.keys, self.settings), strategy=plan.strategy, max_wait=plan.max_wait)
+        self.pool = KeyPool(told_keys(self.keys), minute=plan.minute, strategy=plan.strategy, max_wait=plan.max_wait)
         self.journal = Journal(self.simulator.now)
         self.pool.on_event(self.journal)
         self.crawl = Crawl(make_prompts(plan.requests, plan.seed))
@@ -97,7 +98,7 @@ class Rehearsal:
                 interrupted = True
                 self.crawl.stop()
                 self.pool.close()  # those who wait for a key are sent away; what is on its way is let finish
-                self.crawl.wait()
+                self.crawl.wait(_LAST_S)
             self._show(view)
             self.stats = self.simulator.stats()
         return self._summarise(interrupted=interrupted)
@@ -108,8 +109,8 @@ class Rehearsal:
     def _greeting(self) -> str:
         plan = self.plan
         return (
-            f"{plan.requests} requests by {plan.workers} {'tasks' if plan.use_tasks else 'threads'}, "
-            f"six keys: one dead, one unpaid, one slow; a minute lasts {plan.minute:g} s"
+            f"{plan.requests} requests, {plan.workers} {'tasks' if plan.use_tasks else 'threads'}, "
+            f"6 keys: 1 dead, 1 unpaid, 1 slow; a minute takes {plan.minute:g} s"
         )
 
     def _work(self) -> Callable[[], Any]:

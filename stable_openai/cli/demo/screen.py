@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Screen"]
 
 _EVENTS: Final = 4
-_BAR: Final = 12
+_WIDE: Final = 100  # columns; with fewer, bars are short and states are cut
 # Colour only repeats what the words say; blue, yellow and magenta stay apart for colour-blind eyes.
 _COLOURS: Final = {"open": "blue", "cooling down": "yellow", "parked": "magenta", "barred": "magenta", "retired": "red"}
 
@@ -57,7 +57,9 @@ class Screen:
         del self._last[:-_EVENTS]
         events = Text("\n".join(self._last + [""] * (_EVENTS - len(self._last))), style="dim", no_wrap=True)
         events.overflow = "ellipsis"
-        self._live.update(Group("", _progress(crawl), "", key_table(statuses), events), refresh=True)
+        self._live.update(
+            Group("", _progress(crawl), "", key_table(statuses, self._console.width), events), refresh=True
+        )
 
 
 def _progress(crawl: Crawl) -> Table:
@@ -74,12 +76,13 @@ def _progress(crawl: Crawl) -> Table:
     return row
 
 
-def key_table(statuses: Sequence[KeyStatus]) -> Table:
-    """All keys, one a row."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", expand=False)
+def key_table(statuses: Sequence[KeyStatus], width: int) -> Table:
+    """All keys, one a row, for a terminal of so many columns."""
+    wide = width >= _WIDE
+    table = Table(box=None, pad_edge=False, padding=(0, 2 if wide else 1, 0, 0), header_style="bold", expand=False)
     for heading in ("key", "secret"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("state", no_wrap=True, overflow="ellipsis", min_width=22)
+    table.add_column("state", no_wrap=True, overflow="ellipsis", min_width=22, max_width=None if wide else 22)
     for heading in ("calls", "failed", "running"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("window", no_wrap=True)
@@ -93,7 +96,7 @@ def key_table(statuses: Sequence[KeyStatus]) -> Table:
             str(status.uses),
             str(status.failed),
             str(status.in_flight),
-            "" if fullest is None else _bar(fullest),
+            "" if fullest is None else _bar(fullest, 12 if wide else 6),
         )
     return table
 
@@ -108,9 +111,9 @@ def _state(status: KeyStatus, fullest: WindowStatus | None) -> Text:
     return Text(state, style=_COLOURS["open"])
 
 
-def _bar(window: WindowStatus) -> Text:
-    full = round(_BAR * min(window.used / window.limit, 1.0))
+def _bar(window: WindowStatus, length: int) -> Text:
+    full = round(length * min(window.used / window.limit, 1.0))
     text = Text("━" * full, style="blue")
-    text.append("━" * (_BAR - full), style="bright_black")
+    text.append("━" * (length - full), style="bright_black")
     text.append(f" {window.used}/{window.limit}")
     return text

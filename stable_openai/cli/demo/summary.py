@@ -74,6 +74,16 @@ class Summary:
         return f"{self.seconds:.1f} s ({self.per_second:.0f} req/s)"
 
     @property
+    def _best(self) -> str:
+        if self.best_seconds < self.minute:
+            return "the limits allow so many at once"
+        times = self.seconds / self.best_seconds
+        return (
+            f"{self.best_seconds:.1f} s at {self.per_minute} requests per {self.minute:g} s; "
+            f"this took {times:.2f} times as long"
+        )
+
+    @property
     def exit_code(self) -> int:
         """0 only if all were answered; 130 after Ctrl-C."""
         if self.interrupted:
@@ -92,17 +102,14 @@ class Summary:
         """Everything that is worth reading."""
         twice = "each once" if not self.served_twice else f"{self.served_twice} of them more than once"
         unpaid = self.met_429 - self.rejected_by_limit
-        share = f"{self.rejected_share:.2%}; the pool knew the limits"
+        rejected = f"{self.rejected_by_limit} ({self.rejected_share:.2%}) rejected by limits"
         lines = [
             f"{self.answered} of {self.requests} requests answered, {twice}, in {self._pace}",
-            f"  attempts       {self.attempts}, of which limits rejected {self.rejected_by_limit} ({share})",
+            f"  attempts       {self.attempts}; {rejected}, all known to the pool",
             f"  429s met       {self.met_429}: {self.rejected_by_limit} by limits, {unpaid} by the unpaid account",
         ]
         if self.answered == self.requests:
-            lines.append(
-                f"  best possible  {self.best_seconds:.1f} s at {self.per_minute} requests per {self.minute:g} s; "
-                f"this took {self.seconds / self.best_seconds:.2f} times as long"
-            )
+            lines.append(f"  best possible  {self._best}")
         lines += [f"  {kind:<13}  {count} times" for kind, count in self.errors.items()]
         if self.interrupted:
             lines.append(f"  interrupted    {self.requests - self.answered - self.failed} requests were not asked")
@@ -121,16 +128,17 @@ def summarise(
         statuses: What the pool says of them.
         figures: The fields of ``Summary`` that are known beforehand.
     """
-    own = sum(answer.endswith(prompt) for prompt, answer in crawl.answers.items())  # the simulator repeats the prompt
+    answers, failures = dict(crawl.answers), dict(crawl.failures)  # after Ctrl-C a straggler may still write
+    own = sum(answer.endswith(prompt) for prompt, answer in answers.items())  # the simulator repeats the prompt
     told = [key.name for key in sim_keys if key.rpm is not None or key.rpd is not None]
-    errors = Counter(type(error).__name__ for error in crawl.failures.values())
-    if own < len(crawl.answers):
-        errors["another's answer"] = len(crawl.answers) - own
+    errors = Counter(type(error).__name__ for error in failures.values())
+    if own < len(answers):
+        errors["another's answer"] = len(answers) - own
     unpaid = stats.total.outcomes.get("unpaid", 0)
     return Summary(
         requests=len(crawl.prompts),
         answered=own,
-        failed=len(crawl.failures) + len(crawl.answers) - own,
+        failed=len(failures) + len(answers) - own,
         served_twice=sum(stats.served_times(prompt) > 1 for prompt in crawl.prompts),
         attempts=stats.total.attempts,
         rejected_by_limit=sum(tally.rate_limited for name, tally in stats.keys.items() if name in told),

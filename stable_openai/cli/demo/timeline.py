@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .journal import Entry
 
-__all__ = ["Timeline", "draw"]
+__all__ = ["Timeline", "draw", "used_up"]
 
 # Okabe and Ito's colours, which colour-blind eyes tell apart.
 _SERVED: Final = "#0072B2"
@@ -109,7 +109,7 @@ def _draw_rests(axes: Axes, timeline: Timeline) -> None:
     last = timeline.end - timeline.start
     for lane, key in enumerate(timeline.keys):
         where = (lane - 0.45, 0.9)
-        full = [(start - timeline.start, min(end, timeline.end) - start) for start, end in _used_up(timeline, key)]
+        full = [(start - timeline.start, min(end, timeline.end) - start) for start, end in used_up(timeline, key)]
         axes.broken_barh(full, where, color=_FULL, zorder=1)
         cooldowns = [
             (entry.at - timeline.start, max(entry.event.seconds, _LEAST_WIDTH * last))
@@ -119,7 +119,7 @@ def _draw_rests(axes: Axes, timeline: Timeline) -> None:
         axes.broken_barh(cooldowns, where, color=_COOLING, zorder=2)
 
 
-def _used_up(timeline: Timeline, key: SimKey) -> list[tuple[float, float]]:
+def used_up(timeline: Timeline, key: SimKey) -> list[tuple[float, float]]:
     """The stretches in which the key's limit was all but used up; those too short to be seen are left out."""
     if key.rpm is None:
         return []

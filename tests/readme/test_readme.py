@@ -1,0 +1,240 @@
+"""Both READMEs: every block of code in them runs, every command exists, and the two say the same in the same order."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+import click
+import pytest
+
+from stable_openai import KeyPool, Reason
+from stable_openai.cli.group import group
+from stable_openai.simulator import Simulator
+
+ROOT = Path(__file__).parents[2]
+ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SECRET = re.compile(r'"(sk-[\w-]+)"')
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block: its language, its text, and the line of the file at which the text begins."""
+
+    language: str
+    text: str
+    line: int
+
+
+@dataclass
+class Page:
+    """One README, and what its Python blocks have defined so far."""
+
+    name: str
+    text: str
+    blocks: list[Block]
+    defined: dict[str, object] = field(default_factory=lambda: {"__name__": "readme"})
+    ran: int = 0
+
+    @classmethod
+    def read(cls, name: str) -> Page:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        found = [Block(m[1], m[2], text.count("\n", 0, m.start(2)) + 1) for m in FENCED.finditer(text)]
+        return cls(name, text, found)
+
+    def of(self, *languages: str) -> list[Block]:
+        return [block for block in self.blocks if block.language in languages]
+
+    @property
+    def prose(self) -> str:
+        return FENCED.sub("", self.text)
+
+    def run_to(self, number: int, request: pytest.FixtureRequest) -> None:
+        """Run the Python blocks up to this one that have not run yet; a traceback shows the README's own lines."""
+        for block in self.of("python")[self.ran : number + 1]:
+            self.ran += 1
+            before = set(self.defined)
+            exec(compile("\n" * (block.line - 1) + block.text, str(ROOT / self.name), "exec"), self.defined)
+            for name in sorted(set(self.defined) - before):
+                if name.startswith("test_"):
+                    test = self.defined[name]
+                    code = test.__code__
+                    test(*map(request.getfixturevalue, code.co_varnames[: code.co_argcount]))
+
+
+PAGES = {name: Page.read(name) for name in (ENGLISH, CHINESE)}
+each_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+
+
+def each(*languages):
+    """Run a test on each block of these languages, under the name of the file and the line where the block begins."""
+    found = [
+        pytest.param(page, number, id=f"{page.name}:{block.line}")
+        for page in PAGES.values()
+        for number, block in enumerate(page.of(*languages))
+    ]
+    return pytest.mark.parametrize(("page", "number"), found)
+
+
+@pytest.fixture(scope="module")
+def provider():
+    """A provider that knows the keys which the READMEs use, all of them good."""
+    secrets = sorted({secret for page in PAGES.values() for secret in SECRET.findall(page.text)})
+    with Simulator(keys=secrets) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch, provider):
+    """A directory with the READMEs' keys.toml, and an environment in which the provider is the simulated one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_BASE_URL", provider.base_url)
+    monkeypatch.setenv("OPENAI_API_KEYS", "sk-aaa,sk-bbb")
+    monkeypatch.setenv("SECOND_KEY", "sk-bbb")
+    (settings,) = PAGES[ENGLISH].of("toml")
+    write_keys(settings)
+
+
+def write_keys(block):
+    path = Path("keys.toml")
+    path.write_text(block.text, encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+# -- what is shown works
+
+
+@each("python")
+def test_python_runs(page, number, workplace, request, caplog):
+    """A block runs after those above it, against the simulator, and raises nothing; the tests in it pass."""
+    page.run_to(number, request)
+
+
+@each("toml")
+def test_toml_is_read(page, number, workplace):
+    """A file of keys is one that the library takes."""
+    assert len(KeyPool.from_file(write_keys(page.of("toml")[number]))) > 0
+
+
+@each("bash")
+def test_commands_exist(page, number):
+    """Each ``stable-openai`` names a command that there is, with options that it has."""
+    block = page.of("bash")[number]
+    known = click.Context(group)
+    for arguments in commands_in(block.text):
+        command = group.get_command(known, arguments[0])
+        assert command is not None, arguments
+        command.make_context(arguments[0], arguments[1:])
+
+
+@each_page
+def test_commands_in_prose_exist(page):
+    """So does what is named between the blocks; an option by itself belongs to one of the commands."""
+    known = click.Context(group)
+    commands = {name: group.get_command(known, name) for name in group.list_commands(known)}
+    options = {option for command in commands.values() for each in command.params for option in each.opts}
+    named = re.findall(r"`([^`\n]+)`", page.prose)
+    for span in named:
+        if span.startswith("stable-openai "):
+            assert span.split()[1] in commands, span
+        used = {word for word in span.split() if word.startswith("--")}
+        assert used <= options | {"--help", "--python"}, span
+
+
+def commands_in(text):
+    """The arguments of each ``stable-openai`` in a shell's lines."""
+    for line in text.splitlines():
+        for is_separator, words in groupby(shlex.split(line, comments=True), key=lambda word: word in {"&&", "|", ";"}):
+            program, *arguments = words
+            if not is_separator and program.rpartition("/")[2] == "stable-openai":
+                yield arguments
+
+
+@each_page
+def test_code_comes_early(page):
+    """The first block is the library in at most eight lines of code, all by line 25."""
+    first = page.blocks[0]
+    code = [line for line in first.text.splitlines() if line.partition("#")[0].strip()]
+    assert first.language == "python"
+    assert len(code) <= 8
+    assert first.line + len(first.text.splitlines()) <= 25
+
+
+@each_page
+def test_two_commands_set_up_everything(page):
+    """The demo and the tests are one line each, in blocks of their own; the second stands under its marker."""
+    lone = [block.text.strip() for block in page.of("bash") if block.text.count("\n") == 1]
+    demo, tests = (line for line in lone if ".venv" in line)
+    assert "stable-openai demo" in demo
+    assert "pytest" in tests
+    assert f"<!-- tests -->\n```bash\n{tests}\n```" in page.text
+
+
+@each_page
+def test_every_reason_is_explained(page):
+    """The table of what happens on each error leaves no reason out."""
+    named = set(re.findall(r"`([a-z_]+)(…?)`", page.prose))
+    words = {word for word, cut in named if not cut}
+    beginnings = tuple(word for word, cut in named if cut)
+    for reason in set(Reason) - {Reason.OK}:
+        assert reason.value in words or reason.value.startswith(beginnings), reason
+
+
+@each_page
+def test_links_lead_somewhere(page):
+    """A relative link names a file that is there."""
+    for target in re.findall(r"\]\(([^)#]+)\)", page.prose):
+        assert target.startswith("https://") or (ROOT / target).is_file(), target
+
+
+# -- the two say the same
+
+
+def skeleton(block):
+    """A block without its comments and its texts."""
+    if block.language == "python":
+        tree = ast.parse(block.text)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                node.value = ""
+        return ast.dump(tree)
+    if block.language == "text":
+        return block.text
+    return re.sub(r"(?m)\s*#.*$", "", block.text)
+
+
+def test_same_blocks():
+    """Both show the same code in the same order; only comments and texts are translated."""
+    english, chinese = PAGES.values()
+    assert [block.language for block in english.blocks] == [block.language for block in chinese.blocks]
+    for one, other in zip(english.blocks, chinese.blocks, strict=True):
+        assert skeleton(one) == skeleton(other), (one.line, other.line)
+
+
+def test_same_shape():
+    """Both have the same headings, table rows and list items, by level and number, in the same order."""
+    mark = re.compile(r"^(#+(?= )|\|(?=.)|-(?= ))", re.MULTILINE)
+    english, chinese = (mark.findall(page.prose) for page in PAGES.values())
+    assert english == chinese
+    assert english.count("##") > 5
+
+
+@each_page
+def test_same_words_of_code(page):
+    """What the one sets in code type outside the blocks, the other does too."""
+    names = [set(re.findall(r"`([^`\n]+)`", each.prose)) for each in PAGES.values()]
+    assert {name for name in names[0] ^ names[1] if name.isascii()} == set()
+
+
+def test_blocks_were_found():
+    """These tests see the blocks: were the pattern wrong, all of them would pass."""
+    for page in PAGES.values():
+        assert len(page.of("python")) > 8
+        assert page.text.count("\n```\n") == len(page.blocks)
+        assert {block.language for block in page.blocks} == {"python", "toml", "bash", "text"}

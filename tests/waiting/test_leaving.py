@@ -1,0 +1,137 @@
+"""Who stops waiting leaves no trace, and what was handed over to him meanwhile goes to the next."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import threading
+
+import pytest
+
+from stable_openai import stable
+
+
+async def test_a_cancelled_task_leaves_no_trace(make_pool, queue_up):
+    """It is out of the line, nothing is in flight for it, and the next in line is served as if it had never been."""
+    pool = make_pool(max_concurrency=1)
+    running = pool.acquire()
+    task = asyncio.create_task(pool.aacquire())
+    while not len(pool.line):
+        await asyncio.sleep(0)
+    behind = queue_up(pool)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(pool.line) == 1
+    running.settle()
+    assert behind.secret is not None
+    behind.settle()
+    assert pool.status()[0].in_flight == 0
+
+
+async def test_a_grant_that_comes_with_the_cancellation_goes_to_the_next(make_pool, queue_up):
+    """Handed over and cancelled before the task could run: the grant is passed on, and counts once only."""
+    pool = make_pool(max_concurrency=1, rpm=2)
+    running = pool.acquire()
+    task = asyncio.create_task(pool.aacquire())
+    while not len(pool.line):
+        await asyncio.sleep(0)
+    running.settle()  # the grant is on its way now
+    behind = queue_up(pool)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert behind.secret is not None
+    behind.settle()
+    status = pool.status()[0]
+    assert (status.in_flight, status.uses) == (0, 2)
+
+
+async def test_timeouts_of_asyncio_are_cancellations(make_pool, clock):
+    """``wait_for`` around a call that waits ends it cleanly."""
+    pool = make_pool(max_concurrency=1)
+    running = pool.acquire()
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(pool.aacquire(), 0.001)
+    assert len(pool.line) == 0
+    running.settle()
+    (await pool.aacquire(max_wait=0)).settle()
+
+
+def test_a_loop_that_was_closed_meanwhile(make_pool, queue_up):
+    """A task that nobody runs any more is skipped: its grant goes to the next in line."""
+    pool = make_pool(max_concurrency=1)
+    running = pool.acquire()
+    loop = asyncio.new_event_loop()
+
+    async def begin():
+        task = asyncio.ensure_future(pool.aacquire())
+        while not len(pool.line):
+            await asyncio.sleep(0)
+        return task
+
+    task = loop.run_until_complete(begin())
+    behind = queue_up(pool)
+    loop.close()
+    running.settle()
+    assert behind.secret is not None
+    behind.settle()
+    assert pool.status()[0].in_flight == 0
+    task._log_destroy_pending = False
+    task.get_coro().close()
+
+
+class Interrupted(BaseException):
+    """Raised in another thread, as Ctrl-C is in the main one."""
+
+
+def test_an_interrupted_thread_leaves_no_trace(make_pool, queue_up, until):
+    """KeyboardInterrupt and its like: out of the line, and whatever was handed over goes to the next."""
+    pool = make_pool(max_concurrency=1, rpm=9)
+    running = pool.acquire()
+    ended = []
+
+    def wait_in_line():
+        try:
+            pool.acquire()
+        except Interrupted:
+            ended.append("interrupted")
+
+    thread = threading.Thread(target=wait_in_line)
+    thread.start()
+    until(pool, 1)
+    behind = queue_up(pool)
+    # An exception from outside is raised when the thread runs again, which is when it was handed its grant.
+    assert ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Interrupted)) == 1
+    running.settle()
+    thread.join(20)
+    assert ended == ["interrupted"]
+    assert behind.secret is not None
+    behind.settle()
+    status = pool.status()[0]
+    assert (status.in_flight, status.uses) == (0, 2)
+    assert len(pool.line) == 0
+
+
+async def test_many_cancellations_at_once(make_pool):
+    """Half of a hundred tasks are cancelled while they wait; each of the others is served once."""
+    pool = make_pool(max_concurrency=1)
+    served = []
+
+    @stable(pool=pool)
+    async def ask(number, api_key=""):
+        await asyncio.sleep(0)
+        served.append(number)
+
+    running = pool.acquire()
+    tasks = [asyncio.create_task(ask(number)) for number in range(100)]
+    while len(pool.line) < 100:
+        await asyncio.sleep(0)
+    for task in tasks[::2]:
+        task.cancel()
+    running.settle()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert served == list(range(1, 100, 2))
+    assert sum(isinstance(result, asyncio.CancelledError) for result in results) == 50
+    assert pool.status()[0].in_flight == 0
+    assert len(pool.line) == 0
