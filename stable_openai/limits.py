@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zoneinfo
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -107,19 +108,7 @@ class Limits:
             scale: How long a second of the shorthands lasts, for rehearsals in scaled time.
             pace: Whether to add one that spreads the tightest sliding window of requests evenly.
         """
-        found = [*self.windows]
-        for name, what, seconds in _SHORTHANDS:
-            limit = getattr(self, name)
-            if limit is None:
-                continue
-            if seconds == DAY and self.zone is not None:
-                found.append(Window(what, limit, calendar="day", zone=self.zone))
-            else:
-                found.append(Window(what, limit, seconds=seconds * scale))
-        spreads = [window.seconds / window.limit for window in found if window.what == "requests" and window.seconds]
-        if pace and spreads:
-            found.append(Window("requests", 1, seconds=max(spreads)))
-        return tuple(sorted(found, key=lambda window: window.seconds or DAY))
+        return _windows_of(self, scale, pace=pace)
 
     @property
     def counts_tokens(self) -> bool:
@@ -130,6 +119,23 @@ class Limits:
         return bool(self.windows) or any(
             value is not None for value in (self.rpm, self.rpd, self.tpm, self.tpd, self.max_concurrency)
         )
+
+
+@functools.lru_cache(maxsize=1024)  # thousands of keys have the same limits
+def _windows_of(limits: Limits, scale: float, *, pace: bool) -> tuple[Window, ...]:
+    found = [*limits.windows]
+    for name, what, seconds in _SHORTHANDS:
+        limit = getattr(limits, name)
+        if limit is None:
+            continue
+        if seconds == DAY and limits.zone is not None:
+            found.append(Window(what, limit, calendar="day", zone=limits.zone))
+        else:
+            found.append(Window(what, limit, seconds=seconds * scale))
+    spreads = [window.seconds / window.limit for window in found if window.what == "requests" and window.seconds]
+    if pace and spreads:
+        found.append(Window("requests", 1, seconds=max(spreads)))
+    return tuple(sorted(found, key=lambda window: window.seconds or DAY))
 
 
 def as_limits(value: Limits | Mapping[str, Any] | None, where: str = "limits") -> Limits:

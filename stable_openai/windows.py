@@ -43,6 +43,9 @@ class Entry:
         self.amount = amount
 
 
+_NONE: Final[deque[Entry]] = deque(maxlen=0)  # of windows that have nothing yet: a deque of its own takes 700 bytes
+
+
 class SlidingCount:
     """A window of so many seconds up to now."""
 
@@ -70,7 +73,7 @@ class SlidingCount:
         self.learned = learned
         self._grain = window.limit // _PIECES
         self._moment = self.period / _MOMENTS
-        self._entries: deque[Entry] = deque()
+        self._entries = _NONE
 
     def room(self, now: float) -> int:
         """What is left now; negative where corrections have gone over the limit."""
@@ -94,6 +97,8 @@ class SlidingCount:
                 last.amount += amount
                 last.at = max(last.at, now + self._guard)
                 return last
+        else:
+            entries = self._entries = deque()
         entry = Entry(now, amount, now + self._guard)
         entries.append(entry)
         return entry
@@ -104,6 +109,8 @@ class SlidingCount:
         if piece <= 1:
             self.used += len(times)
             guard = self._guard
+            if not self._entries:
+                self._entries = deque()
             self._entries.extend([Entry(at, 1, at + guard) for at in times])
             return
         for start in range(0, len(times), piece):

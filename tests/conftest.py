@@ -1,13 +1,37 @@
-"""What every test can rely on: no process-wide pool and no keys in the environment, before it and after it."""
+"""What every test can rely on: no process-wide pool and no keys in the environment, before it and after it.
+
+And what none may do: whatever a test prints or logs (ours at DEBUG) is searched for anything that looks like a key.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 
 import pytest
 
 from stable_openai import KeyManager
 from stable_openai.pool import granting
+
+LOOKS_LIKE_A_KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{10,}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Fail a test that has printed or logged a secret."""
+    report = yield
+    if report.when == "call" and report.passed:
+        shown = [(title, match[0]) for title, text in report.sections for match in LOOKS_LIKE_A_KEY.finditer(text)]
+        if shown:
+            report.outcome = "failed"
+            report.longrepr = f"this test has shown what looks like a secret: {shown[:5]}"
+    return report
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _log_everything():
+    logging.getLogger("stable_openai").setLevel(logging.DEBUG)
 
 
 @pytest.fixture(autouse=True)

@@ -144,11 +144,7 @@ def refusal(roster: Roster, queue: Queue, ask: Ask) -> Refusal:
         largest = max((slot.largest_request() for slot in queue.slots.values()), default=INFINITY)
         if ask.tokens > largest:
             raise RequestTooLarge(ask.tokens, int(largest))
-    at = queue.next_at()
-    if at < INFINITY:
-        return Refusal(at)
-    running = any(_waits_for_a_call(lane) for slot in queue.slots.values() for lane in slot.lanes)
-    return Refusal(at, pending=running)
+    return Refusal(queue.next_at(), pending=any(_waits_for_a_call(group.lane) for group in queue.held))
 
 
 def _waits_for_a_call(lane: Lane) -> bool:

@@ -81,6 +81,7 @@ class Queue:
         "_order",
         "_reserve_until",
         "due",
+        "held",
         "least_largest",
         "model",
         "ready",
@@ -93,6 +94,7 @@ class Queue:
         self.model = model
         self.slots: dict[Member, Slot] = {}
         self.least_largest = INFINITY  # the smallest of the slots' largest requests, in tokens
+        self.held: set[Group] = set()  # those that only an event wakes
         self.short: deque[tuple[int, Slot]] = deque()
         self._heap: list[tuple[float, int, Group]] = []
         self._order = itertools.count()
@@ -107,6 +109,7 @@ class Queue:
         self._heap.clear()
         self.due = self._reserve_until = INFINITY
         self.short.clear()
+        self.held.clear()
         for slot in self.slots.values():
             slot.stamp += 1
             for lane in slot.lanes:
@@ -143,8 +146,8 @@ class Queue:
         if group is None:
             group = lane.groups[self] = Group(lane)
         group.sleepers.append((slot.stamp, slot))
-        if at < group.at:
-            self._set(group, at)
+        if at < group.at or at == INFINITY:
+            self._set(group, min(at, group.at))
         for other in slot.lanes:  # a shared lane had let this one go first: its next sleeper may have its place
             waiting = other.groups.get(self) if other is not lane else None
             if waiting is not None and waiting.sleepers:
@@ -152,7 +155,10 @@ class Queue:
 
     def _set(self, group: Group, at: float) -> None:
         group.at = at
-        if at < INFINITY:
+        if at == INFINITY:
+            self.held.add(group)
+        else:
+            self.held.discard(group)
             heapq.heappush(self._heap, (at, next(self._order), group))
             self.due = min(self.due, at)
 
@@ -197,6 +203,7 @@ class Queue:
         else:
             lane.groups.pop(self, None)
             group.at = INFINITY
+            self.held.discard(group)
         return woken > 0
 
     def next_at(self) -> float:

@@ -255,3 +255,50 @@ def test_explain_says_why_and_when():
     assert set(told.out) == {"key-1", "key-2"}
     assert "No key of 2 is eligible for the model gpt-4o; the earliest is looked at again in 60.0 s." in str(told)
     assert "key-1 parked for 300.0 s: parked by hand" in str(told)
+
+
+def test_a_limit_of_the_address_rests_the_endpoint():
+    """What a provider says of the caller's IP address holds for all keys there, and for none elsewhere."""
+    clock = ManualClock()
+    pool = KeyPool(
+        [
+            {"secret": f"sk-sim-{index:016d}", "base_url": url}
+            for index, url in enumerate(("http://a", "http://a", "http://b"))
+        ],
+        clock=clock,
+    )
+    busy = Answer(429, {"retry-after": "7"}, {"error": {"message": "Too many requests from this IP address"}})
+    with pool.lease("gpt-4o") as lease:
+        lease.settle(busy)
+        assert lease.base_url == "http://a"
+    names = set()
+    for _ in range(4):
+        with pool.lease("gpt-4o", max_wait=0) as lease:
+            lease.settle(GOOD)
+            names.add(lease.name)
+    assert names == {"key-3"}
+    clock.advance(7)
+    with pool.lease("gpt-4o", max_wait=0) as lease:
+        lease.settle(GOOD)
+    assert {row.standing for row in pool.status()} == {"open"}
+
+
+def test_a_running_call_is_worth_waiting_for():
+    """One key is parked for long, the other is busy: the call waits for the busy one rather than failing at once."""
+    clock = ManualClock()
+    pool = KeyPool(["sk-sim-aaaaaaaaaaaaaaaa", "sk-sim-bbbbbbbbbbbbbbbb"], max_concurrency=1, clock=clock)
+    pool.park("key-1", 3600)
+    running = pool.acquire()
+    clock.call_at(clock.monotonic() + 5, lambda: running.settle(GOOD))
+
+    import asyncio
+
+    async def wait():
+        task = asyncio.ensure_future(pool.aacquire(max_wait=10))
+        await asyncio.sleep(0)
+        clock.advance(5)
+        return await task
+
+    lease = asyncio.run(wait())
+    assert lease.name == "key-2"
+    lease.settle(GOOD)

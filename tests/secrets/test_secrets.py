@@ -63,7 +63,9 @@ def ledger(capfd):
     handler = logging.StreamHandler(ledger.seen)
     root = logging.getLogger()
     level = root.level
-    loggers = [logging.getLogger(name) for name in ("stable_openai", "openai", "httpx", "httpx2", "httpcore", "asyncio")]
+    loggers = [
+        logging.getLogger(name) for name in ("stable_openai", "openai", "httpx", "httpx2", "httpcore", "asyncio")
+    ]
     levels = [logger.level for logger in loggers]
     root.addHandler(handler)
     for logger in (root, *loggers):
@@ -86,7 +88,7 @@ def provider(openai_simulator):
 
 def test_a_crawl_with_everything_that_goes_wrong(ledger, provider):
     """The real client, all states of keys: log, events, status, table, verdicts and leases."""
-    pool = KeyPool([Key(SECRETS[state], name=state, owner="org") for state in STATES], clock=ManualClock())
+    pool = KeyPool([Key(SECRETS[state], name=state) for state in STATES], clock=ManualClock())
     pool.on_event(ledger.show)
     with openai.OpenAI(api_key="-", base_url=provider.base_url, max_retries=0) as client:
 
@@ -101,6 +103,8 @@ def test_a_crawl_with_everything_that_goes_wrong(ledger, provider):
                 ledger.show(ask(f"number {number}").choices[0].message.content)
             ledger.show(pool)
             ledger.show(pool.status())
+    assert "retired" in str(pool)
+    pool.revive()
     with pool.lease() as lease:
         ledger.show(lease)
         ledger.show(lease.key)
@@ -112,7 +116,6 @@ def test_a_crawl_with_everything_that_goes_wrong(ledger, provider):
     ledger.show(list(pool))
     pool.remove("dead")
     ledger.show(pool.keys)
-    assert "retired" in ledger.check()
 
 
 @pytest.mark.parametrize("kind", ["function", "coroutine", "generator", "async generator"])
@@ -169,6 +172,20 @@ def test_tracebacks_of_exceptions_that_are_the_users_own(ledger):
     with pytest.raises(ZeroDivisionError) as caught:
         ask()
     ledger.error(caught.value, skip=None)
+
+
+@pytest.mark.parametrize("way", ["printed", "traceback"])
+def test_a_secret_that_shows_would_be_noticed(way):
+    """The ledger sees what is printed, and local variables."""
+    ledger, secret = Ledger(), SECRETS["good"]
+    if way == "printed":
+        ledger.show([secret])
+    else:
+        with pytest.raises(ZeroDivisionError) as caught:
+            secret = len(secret) / 0
+        ledger.error(caught.value, skip=None)
+    with pytest.raises(AssertionError):
+        ledger.check()
 
 
 def raise_from(answer):
