@@ -26,15 +26,16 @@ _making: threading.RLock
 class _OnePerProcess(type):
     """Calling the class makes its one instance, or gets it back and adds the keys that are new."""
 
-    def __call__(cls, keys: Any = None, **options: Any) -> Any:
+    def __call__(cls, keys: Any = None, **options: Any) -> KeyManager:
         keys = hide(keys)  # a traceback shows locals
         with _making:
             manager = KeyManager.instance
             if manager is None or manager.closed:
                 if keys is None:
                     keys = _keys_of_environment()
-                manager = KeyManager.instance = super().__call__(keys, **options)
-                return manager
+                made: KeyManager = super().__call__(keys, **options)
+                KeyManager.instance = made
+                return made
             differing = manager.options.contradictions(options)
             if differing:
                 raise ConfigurationError(

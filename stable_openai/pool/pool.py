@@ -143,6 +143,7 @@ class KeyPool(Granting):
         Raises:
             KeyError: There is no such key.
         """
+        key = hide(key)
         with self._changing:
             name = self._name_of(key)
             self._drop(name)
@@ -186,12 +187,14 @@ class KeyPool(Granting):
 
     def park(self, key: str | Key, seconds: float | None = None, reason: str = "parked by hand") -> None:
         """Take a key out of use for so many seconds (default 600, doubling with each repeat)."""
+        key = hide(key)
         if seconds is not None:
             check_seconds("seconds", seconds)
         self.tell(self.store.rest(self._name_of(key), Effect(Kind.KEY, Standing.PARKED, seconds, reason)))
 
     def revive(self, key: str | Key | None = None, *, model: str | None = None) -> None:
         """Clear cooldowns, parking and retirement of a key, or of all; waiting calls go on at once."""
+        key = hide(key)
         changes = self.store.revive(None if key is None else [self._name_of(key)], model)
         self.serve()
         self.tell(changes)
