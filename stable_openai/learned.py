@@ -112,6 +112,16 @@ class LearnedCount(SlidingCount):
         self._try_at = now + self._periods * self.unit
         return news
 
+    def trim(self, now: float, used: int | None, flying: int) -> None:
+        """The provider has counted only so much, and may count what is under way: the rest it has rejected."""
+        surplus = 0 if used is None else self.limit - self.room(now) - used - flying
+        for entry in reversed(self.entries()):
+            if surplus <= 0:
+                break
+            by = min(surplus, entry.amount)
+            self.correct(entry, -by)
+            surplus -= by
+
     def forget(self) -> None:
         """Answers contradict the limit: only remember again."""
         self.resize(UNLIMITED)

@@ -9,7 +9,7 @@ from stable_openai.errors import ConfigurationError
 from .functions import StableFunction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from tenacity import RetryCallState
 
@@ -35,6 +35,7 @@ def stable(
     tokens: int | Callable[..., int] | None = None,
     max_wait: float | None = None,
     timeout: float | None = None,
+    affinity: Hashable | Callable[..., Hashable] | None = None,
     stop: Callable[[RetryCallState], bool] | None = None,
     wait: Callable[[RetryCallState], float] | None = None,
 ) -> Callable[[Callable[P, R]], Stable[P, R]]: ...
@@ -51,9 +52,11 @@ def stable(function: Any = None, /, **options: Any) -> Any:
         function: The function; left out where options are given.
         options: ``pool``: a ``KeyPool`` instead of the process-wide ``KeyManager()``. ``model``: the model, where the
             call has no argument ``model``. ``tokens``: tokens to reserve for a call, a number or a callable of the
-            call's arguments; default: estimated where a limit counts tokens. ``max_wait``: the longest wait for keys,
-            in seconds. ``timeout``: the longest that a call takes in all, in seconds. ``stop`` and ``wait``: tenacity's
-            objects, asked after a failed attempt, and for the back-off after the provider's own trouble.
+            call's arguments; default: estimated where a limit counts tokens. ``affinity``: what a call belongs to, such
+            as a conversation's id, or a callable of the call's arguments: the same value stays on one key while that is
+            healthy and has room. ``max_wait``: the longest wait for keys, in seconds. ``timeout``: the longest that a
+            call takes in all, in seconds. ``stop`` and ``wait``: tenacity's objects, asked after a failed attempt, and
+            for the back-off after the provider's own trouble.
 
     Raises:
         InjectionError: The function has no parameter that the pool could fill.

@@ -34,6 +34,14 @@ def _apparent_class(self: Any) -> Any:
     return type(self) if _asked_by_cloudpickle() else self.__wrapped__.__class__
 
 
+def _owner_of(bound: Any) -> Any:
+    """The class that a bound function was found in; wrapt before 1.17 does not tell where that was by the class."""
+    owner = getattr(bound, "_self_owner", None)
+    if owner is None:
+        owner = getattr(bound.__wrapped__, "__self__", None)
+    return owner if isinstance(owner, type) else type(bound._self_instance)  # noqa: SLF001
+
+
 class _BoundStableFunction(wrapt.BoundFunctionWrapper):  # type: ignore[misc,type-arg,unused-ignore]  # by version of wrapt
     """A decorated method, bound."""
 
@@ -41,7 +49,7 @@ class _BoundStableFunction(wrapt.BoundFunctionWrapper):  # type: ignore[misc,typ
 
     def options(self, **changes: Any) -> Any:
         """The same method under other options."""
-        return _bind(self._self_parent.options(**changes), self._self_instance, self._self_owner)
+        return _bind(self._self_parent.options(**changes), self._self_instance, _owner_of(self))
 
     def __copy__(self) -> Any:
         return self  # bound methods are atoms to copy.copy
@@ -49,7 +57,7 @@ class _BoundStableFunction(wrapt.BoundFunctionWrapper):  # type: ignore[misc,typ
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         import copy
 
-        return _bind(self._self_parent, copy.deepcopy(self._self_instance, memo), self._self_owner)
+        return _bind(self._self_parent, copy.deepcopy(self._self_instance, memo), _owner_of(self))
 
     def __reduce__(self) -> Any:
         return self.__reduce_ex__(2)
@@ -57,11 +65,11 @@ class _BoundStableFunction(wrapt.BoundFunctionWrapper):  # type: ignore[misc,typ
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickle as methods do: the object, and the method's name."""
         instance = getattr(self.__wrapped__, "__self__", None)
-        owner = self._self_owner if instance is None else instance
+        owner = _owner_of(self) if instance is None else instance
         found = getattr(owner, self.__wrapped__.__name__, None)
         if getattr(found, "_self_parent", None) is self._self_parent:
             return getattr, (owner, self.__wrapped__.__name__)
-        return _bind, (self._self_parent, self._self_instance, self._self_owner)  # under options of its own
+        return _bind, (self._self_parent, self._self_instance, _owner_of(self))  # under options of its own
 
 
 class StableFunction(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg,unused-ignore]  # by version of wrapt

@@ -17,7 +17,7 @@ from stable_openai.pool import manager
 from stable_openai.pool.usage import check_tokens, estimate_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Hashable, Mapping
 
     from stable_openai.pool.pool import KeyPool
     from stable_openai.stores.queues import Slot
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["make_wrapper"]
 
 _PATIENCE: Final = ("max_wait", "timeout", "stop", "wait")
-_OPTIONS: Final = ("pool", "model", "tokens", *_PATIENCE)
+_OPTIONS: Final = ("pool", "model", "tokens", "affinity", *_PATIENCE)
 _KeyManager: Final = manager.KeyManager
 
 
 class _Settings:
     """One function's plan and options, and what follows from them for a call. Nothing of a call is kept here."""
 
-    __slots__ = ("find_model", "model", "patience", "plan", "pool", "timed", "tokens")
+    __slots__ = ("affinity", "find_model", "model", "patience", "plan", "pool", "timed", "tokens")
 
     def __init__(self, plan: Plan, options: Mapping[str, Any]) -> None:
         unknown = sorted(set(options) - set(_OPTIONS))
@@ -51,6 +51,7 @@ class _Settings:
         self.tokens: int | Callable[..., int] | None = options.get("tokens")
         if self.tokens is not None and not callable(self.tokens):
             check_tokens(self.tokens)
+        self.affinity: Hashable | Callable[..., Hashable] | None = options.get("affinity")
         self.patience = Patience(**{name: options[name] for name in _PATIENCE if name in options})
         # Whether a call has to know when it began even before its first attempt has failed.
         self.timed = self.patience.timeout is not None or self.patience.stop is not None
@@ -72,7 +73,10 @@ class _Settings:
         if model is None and self.find_model is not None:
             model = self.find_model(args, shift)
         tokens = self._tokens(pool, args, kwargs, shift)
-        return Call(pool, self.patience, model if isinstance(model, str) else self.model, tokens, started)
+        call = Call(pool, self.patience, model if isinstance(model, str) else self.model, tokens, started)
+        affinity = self.affinity
+        call.ask.affinity = affinity(*args, **kwargs) if callable(affinity) else affinity
+        return call
 
     def resume(  # noqa: PLR0917  # a call and its slot
         self,
@@ -106,6 +110,7 @@ def make_wrapper(kind: str, plan: Plan, options: Mapping[str, Any]) -> Callable[
 
 def _function(settings: _Settings) -> Callable[..., Any]:
     plan, own_pool, timed, find_model = settings.plan, settings.pool, settings.timed, settings.find_model
+    loose = settings.affinity is None
     is_given, fill, short, first = plan.is_given, plan.fill, plan.short, plan.first
     foreign = plan.credentials.isdisjoint
 
@@ -121,7 +126,7 @@ def _function(settings: _Settings) -> Callable[..., Any]:
         if model is None and find_model is not None:
             model = find_model(args, shift)
         started = pool.store.now() if timed or pool.timeout is not None else None
-        slot = pool.quick(model)
+        slot = pool.quick(model) if loose else None
         if slot is None:
             call = settings.call(pool, args, kwargs, shift, started)
         else:
@@ -149,6 +154,7 @@ def _function(settings: _Settings) -> Callable[..., Any]:
 
 def _coroutine(settings: _Settings) -> Callable[..., Any]:
     plan, own_pool, timed, find_model = settings.plan, settings.pool, settings.timed, settings.find_model
+    loose = settings.affinity is None
     is_given, fill, short, first = plan.is_given, plan.fill, plan.short, plan.first
     foreign = plan.credentials.isdisjoint
 
@@ -166,7 +172,7 @@ def _coroutine(settings: _Settings) -> Callable[..., Any]:
         if model is None and find_model is not None:
             model = find_model(args, shift)
         started = pool.store.now() if timed or pool.timeout is not None else None
-        slot = pool.quick(model)
+        slot = pool.quick(model) if loose else None
         if slot is None:
             call = settings.call(pool, args, kwargs, shift, started)
         else:
@@ -201,7 +207,7 @@ def _begin(
     if model is None and settings.find_model is not None:
         model = settings.find_model(args, shift)
     started = pool.store.now() if settings.timed or pool.timeout is not None else None
-    return pool, pool.quick(model), started
+    return pool, pool.quick(model) if settings.affinity is None else None, started
 
 
 def _generator(settings: _Settings) -> Callable[..., Any]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["note_rejection", "teach"]
 
 _NEARLY_FULL: Final = 0.15  # of a limit is left: a rejection then says that we were early, not that we were wrong
+_EARLY: Final = 0.25  # of the period: who has to wait longer was not early, but wrong
 _TELLING: Final = 5  # accepted calls from which a rate can be told
 _PIECES: Final = 64  # of a period, over which an estimate is spread
 _SPREAD: Final = 1.25  # times the even rate
@@ -32,7 +33,7 @@ _SECONDS: Final = 60  # a minute's limit may be enforced by the second
 _DIMENSIONS: Final = {"requests": "requests", "tokens": "tokens"}
 
 
-def teach(lane: Lane, observed: Iterable[ObservedLimit], now: float, *, rejected: bool) -> list[str]:
+def teach(lane: Lane, observed: Iterable[ObservedLimit], flying: int, now: float, *, rejected: bool) -> list[str]:
     """Take the limits that an answer states, and correct the count downward; the news in words.
 
     A rejection names the moment to come back, which then holds: only successes correct the count.
@@ -61,6 +62,8 @@ def teach(lane: Lane, observed: Iterable[ObservedLimit], now: float, *, rejected
             _forget(lane, what, period)
         if not rejected:
             _correct(lane, limit, what, period, now)
+        elif told is None or limit.limit < told.limit:
+            count.trim(now, _used(limit), flying)
     return news
 
 
@@ -104,9 +107,13 @@ def _guard(counts: Iterable[AnyCount], rejection: Rejection, now: float) -> bool
     """Where a window is all but full, we were a little early, not wrong: keep its entries longer."""
     near = [count for count in counts if count.room(now) <= max(_NEARLY_FULL * count.limit, 2)]
     for count in near:
-        if not _is_estimate(count):
+        if not _is_estimate(count) and (rejection.wait_s is None or rejection.wait_s <= _EARLY * _period(count)):
             count.guard(now, rejection.wait_s)
     return bool(near)
+
+
+def _period(count: AnyCount) -> float:
+    return count.period if isinstance(count, SlidingCount) else 0.0
 
 
 def _is_estimate(count: AnyCount) -> bool:
@@ -195,11 +202,15 @@ def _forget(lane: Lane, what: str, seconds: float) -> None:
             count.forget()
 
 
+def _used(limit: ObservedLimit) -> int | None:
+    if limit.used is None and limit.remaining is not None and limit.limit is not None:
+        return limit.limit - limit.remaining
+    return limit.used
+
+
 def _correct(lane: Lane, limit: ObservedLimit, what: str, period: float, now: float) -> None:
     """Somebody else may use the same quota: count what the provider counts, where that is more."""
-    used = limit.used
-    if used is None and limit.remaining is not None and limit.limit is not None:
-        used = limit.limit - limit.remaining
+    used = _used(limit)
     if used is None or period > lane.habits.minute:
         return  # when a day's counts come back is not known well enough to add to them
     for count in lane.all_counts():

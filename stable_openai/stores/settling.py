@@ -137,11 +137,12 @@ def _learn(roster: Roster, taken: Taken, grant: Grant, outcome: Outcome, now: fl
         return changes
     kind = Kind.KEY_AND_MODEL if outcome.rejection is None or effect is None else effect.kind
     lane = roster.lane_for(member, grant.model, kind)
-    news = teach(lane, outcome.observed, now, rejected=outcome.rejection is not None)
+    flying = roster.flying(member, lane)
+    news = teach(lane, outcome.observed, flying, now, rejected=outcome.rejection is not None)
     if lane.token_counts:
         roster.counts_tokens = True
     if outcome.rejection is not None and effect is not None:
-        news += note_rejection(taken.lanes, lane, outcome.rejection, roster.flying(member, lane), now)
+        news += note_rejection(taken.lanes, lane, outcome.rejection, flying, now)
     return changes + [_change("learned", lane, member, note=word) for word in news]
 
 

@@ -98,13 +98,13 @@ def test_methods(name, who):
 @pytest.mark.parametrize(("name", "who"), EXPECTED.items())
 def test_options_of_methods(name, who):
     """``.options`` keeps the object, or the class."""
+    if type(getattr(Crawler, name)) is types.MethodType:
+        pytest.skip("from Python 3.13 on an outer classmethod hides what it binds: put @stable above @classmethod")
     other = KeyPool([B])
     assert getattr(Crawler(), name).options(pool=other)("m") == (who, "m", B)
     if name == "method":
         assert Crawler.method.options(pool=other)(Crawler(), "m") == (who, "m", B)
-    elif (
-        type(getattr(Crawler, name)) is not types.MethodType
-    ):  # what Python 3.13 and later make of an outer classmethod
+    else:
         assert getattr(Crawler, name).options(pool=other)("m") == (who, "m", B)
 
 

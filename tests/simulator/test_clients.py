@@ -199,7 +199,11 @@ def test_broken_streams_as_the_client_sees_them(openai_simulator):
 def test_an_error_event_of_the_responses_api(openai_simulator):
     """It raises like that of a chat."""
     _, client = failing(openai_simulator, stream_error_rate=1.0)
-    with client, client.responses.create(model="m", input="hello", stream=True) as stream, pytest.raises(openai.APIError):
+    with (
+        client,
+        client.responses.create(model="m", input="hello", stream=True) as stream,
+        pytest.raises(openai.APIError),
+    ):
         list(stream)
 
 
