@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from stable_openai.errors import ConfigurationError
 
@@ -46,10 +46,6 @@ class Patience:
             value = getattr(self, name)
             if value is not None and not callable(value):
                 raise ConfigurationError(name, f"must be a tenacity {name} object, such as tenacity.{name}_… has them")
-
-    def changed(self, options: dict[str, Any]) -> Patience:
-        """The same with some options changed."""
-        return replace(self, **options)
 
     def is_over(self, records: list[Record], keys: int, state: RetryCallState) -> bool:
         """Whether to stop after these failed attempts."""

@@ -27,6 +27,13 @@ _LEVELS: Final = {
 }
 
 
+_PHRASES: Final = {
+    "owner": "belongs to {owner}",
+    "learned": "has a limit of {note}, as answers show",
+    "one owner": "{note}",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something happened to a key, or to a lane that it goes through.
@@ -55,12 +62,15 @@ class Event:
     model: str | None = None
 
     def __str__(self) -> str:
-        who = f"owner {self.owner} (seen on {self.key})" if self.owner else self.key
+        who = f"owner {self.owner} (seen on {self.key})" if self.owner and self.kind != "owner" else self.key
+        if self.lane == "endpoint":
+            who = f"the endpoint of {self.key}"
+        what = _PHRASES.get(self.kind, self.kind).format(owner=self.owner, note=self.note)
         model = f" for {self.model}" if self.model else ""
-        seconds = f" for {self.seconds:.1f} s" if 0 < self.seconds < float("inf") else ""
+        seconds = f" for {self.seconds:.3g} s" if 0 < self.seconds < float("inf") else ""
         why = f": {self.reason}" if self.reason else ""
-        note = f" ({self.note})" if self.note else ""
-        return f"{who}{model}: {self.kind}{seconds}{why}{note}"
+        note = f" ({self.note})" if self.note and "{note}" not in _PHRASES.get(self.kind, "") else ""
+        return f"{who}{model}: {what}{seconds}{why}{note}"
 
 
 Listener = "Callable[[Event], object]"
