@@ -27,7 +27,7 @@ __all__ = ["AnyCount", "CalendarCount", "Entry", "SlidingCount", "make_count"]
 
 _MOST_GUARD: Final = 0.25  # of the period
 _LEAST_GUARD: Final = 0.005  # of the period: 0.3 s of a minute, which costs 0.5 % of the rate
-_GUARD_KEPT: Final = 0.6  # of the guard, after each period without a rejection
+_GUARD_KEPT: Final = 0.85  # of the guard, after each period without a rejection
 _PIECES: Final = 1024  # entries that a window holds at most, more or less: a limit above this is counted in pieces
 _MOMENTS: Final = 128  # parts of a period; what is joined lies in one of them
 

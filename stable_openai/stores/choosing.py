@@ -96,6 +96,7 @@ def _blocking(slot: Slot, now: float, tokens: int) -> tuple[Lane, float, int] | 
     """The lane that holds a slot back longest, until when, and the tokens it is short of; None where none does."""
     worst: tuple[Lane, float, int] | None = None
     for lane in slot.lanes:
+        lane.note_overlap(now)
         lane.flush()
         at = lane.free_at(now, tokens)
         if at and (worst is None or at > worst[1]):
@@ -118,8 +119,8 @@ def renew_credit(roster: Roster, queue: Queue, slot: Slot, now: float) -> Slot |
         roster.furnish(slot)
     lane = slot.lane
     if isinstance(lane, Lane) and lane.plain and not slot.out_of_use:
-        lane.flush()
         lane.note_overlap(now)
+        lane.flush()
         lane.opens_at(now)
         lane.lend(now)
         if lane.credit > 0:

@@ -244,7 +244,7 @@ class Lane:
 
     def note_overlap(self, now: float) -> None:
         """Guard the windows while calls overlap: their requests may arrive in another order than they were granted."""
-        if now > self.last_used and self.in_flight:
+        if now > self.used_at and self.in_flight:
             for count in self.counts:
                 count.guard(now)
 
