@@ -5,16 +5,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
-__all__ = ["relay"]
+__all__ = ["pass_on", "relay"]
 
 
 def relay(source: Generator[Any, Any, Any], begun: list[None]) -> Generator[Any, Any, Any]:
     """Yield what ``source`` yields, and return what it returns; ``begun`` grows when there is a first item."""
     try:
         item = next(source)
-        begun.append(None)
+    except StopIteration as end:
+        return end.value
+    begun.append(None)
+    return (yield from _after(source, item))
+
+
+def pass_on(source: Generator[Any, Any, Any], step: Callable[[Any], Any], value: Any) -> Generator[Any, Any, Any]:
+    """Go on with a generator that has begun, after ``step(value)``: its ``send`` or its ``throw``."""
+    try:
+        item = step(value)
+    except StopIteration as end:
+        return end.value
+    return (yield from _after(source, item))
+
+
+def _after(source: Generator[Any, Any, Any], item: Any) -> Generator[Any, Any, Any]:
+    try:
         while True:
             try:
                 sent = yield item

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
+import signal
 import threading
 
 import pytest
@@ -81,33 +81,25 @@ def test_a_loop_that_was_closed_meanwhile(make_pool, queue_up):
     task.get_coro().close()
 
 
-class Interrupted(BaseException):
-    """Raised in another thread, as Ctrl-C is in the main one."""
-
-
-def test_an_interrupted_thread_leaves_no_trace(make_pool, queue_up, until):
-    """KeyboardInterrupt and its like: out of the line, and whatever was handed over goes to the next."""
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals are not sent to threads here")
+def test_an_interrupted_thread_leaves_no_trace(make_pool, queue_up, in_thread, until):
+    """Ctrl-C ends a wait at once: it is out of the line, and the next is served as if it had never been."""
     pool = make_pool(max_concurrency=1, rpm=9)
-    running = pool.acquire()
-    ended = []
+    running, behind, thread = pool.acquire(), [], threading.get_ident()
 
-    def wait_in_line():
-        try:
-            pool.acquire()
-        except Interrupted:
-            ended.append("interrupted")
+    def interrupt():
+        until(pool, 1)
+        behind.append(queue_up(pool))
+        signal.pthread_kill(thread, signal.SIGINT)
 
-    thread = threading.Thread(target=wait_in_line)
-    thread.start()
-    until(pool, 1)
-    behind = queue_up(pool)
-    # An exception from outside is raised when the thread runs again, which is when it was handed its grant.
-    assert ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Interrupted)) == 1
+    other = in_thread(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        pool.acquire()
+    other.join()
+    assert len(pool.line) == 1
     running.settle()
-    thread.join(20)
-    assert ended == ["interrupted"]
-    assert behind.secret is not None
-    behind.settle()
+    assert behind[0].secret is not None
+    behind[0].settle()
     status = pool.status()[0]
     assert (status.in_flight, status.uses) == (0, 2)
     assert len(pool.line) == 0
