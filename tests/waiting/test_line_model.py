@@ -28,11 +28,12 @@ keys = st.lists(
 
 
 class Recorder(Waiter):
-    """Waits without a thread."""
+    """Waits without a thread, and knows when it was served."""
 
-    __slots__ = ()
+    __slots__ = ("clock", "served_at")
 
     def deliver(self):
+        self.served_at = self.clock.monotonic()
         return True
 
 
@@ -100,6 +101,7 @@ class LineMachine(RuleBasedStateMachine):
     def come(self, model, tokens, patience):
         deadline = self.pool.store.now() + patience
         waiter = Recorder(Ask(model, tokens, call=self.pool.line.ticket()), deadline)
+        waiter.clock = self.clock
         self.waiting.append(waiter)
         self.pool.line.join(waiter)
         self.look()
@@ -154,13 +156,13 @@ class LineMachine(RuleBasedStateMachine):
                 assert not [
                     other for other in earlier if other.ask.model == waiter.ask.model and other not in served
                 ], "overtook one that came before it"
-                self.note(waiter.result, waiter.ask)
+                self.note(waiter.result, waiter.ask, waiter.served_at)
         self.waiting = [waiter for waiter in self.waiting if waiter.result is None]
 
-    def note(self, grant, ask):
+    def note(self, grant, ask, moment):
         book = self.books[grant.name]
         assert book.fits(ask)
-        entry = [self.clock.monotonic(), ask.tokens]
+        entry = [moment, ask.tokens]
         assert book.allows(entry[0], ask.tokens, period=60.0), "granted beyond a limit"
         book.log.append(entry)
         book.flights += 1
