@@ -149,13 +149,13 @@ class LineMachine(RuleBasedStateMachine):
 
     def look(self):
         """Check what was delivered since the last look, in the order in which it was."""
-        served = [waiter for waiter in self.waiting if waiter.result is not None]
-        for waiter in served:
+        ended = [waiter for waiter in self.waiting if waiter.result is not None]
+        for waiter in sorted(ended, key=lambda waiter: waiter.served_at):
             earlier = self.waiting[: self.waiting.index(waiter)]
             if isinstance(waiter.result, Grant):
-                assert not [
-                    other for other in earlier if other.ask.model == waiter.ask.model and other not in served
-                ], "overtook one that came before it"
+                assert not [other for other in earlier if other.ask.model == waiter.ask.model and other not in ended], (
+                    "overtook one that came before it"
+                )
                 self.note(waiter.result, waiter.ask, waiter.served_at)
         self.waiting = [waiter for waiter in self.waiting if waiter.result is None]
 

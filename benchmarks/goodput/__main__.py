@@ -1,0 +1,117 @@
+"""Measure the goodput, and write what was found as JSON: a child of ``python -m benchmarks``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.environments import OLD, child_environment, is_there, versions
+
+from . import variants
+from .provider import Host
+from .report import chosen, show
+
+RUNNER: Final = Path(__file__).with_name("runner.py")
+THREADS: Final = 16
+ALWAYS: Final = ("oracle", "stable_openai", "openai's retries", "tenacity")
+REST: Final = ("pyrate + tenacity", "LiteLLM shuffle", "LiteLLM usage", "stable-openai 0.1.1")
+MODULES: Final = {
+    "openai's retries": "openai",
+    "tenacity": "tenacity",
+    "pyrate + tenacity": "pyrate_limiter",
+    "LiteLLM shuffle": "litellm",
+    "LiteLLM usage": "litellm",
+}
+
+
+def clients_of(variant: variants.Variant, *, quick: bool) -> list[str]:
+    """Who crawls."""
+    found = list(ALWAYS if variant.everyone or not quick else ALWAYS[:2])
+    if variant.everyone:
+        found += ["LiteLLM shuffle", "stable-openai 0.1.1"] if quick else REST
+    if "by_second" in variant.settings:
+        found.insert(2, "stable_openai, pace")
+    if variant.settings.get("algorithm") == "bucket":
+        found.insert(1, "oracle, sliding")
+    return found
+
+
+def run(variant: variants.Variant, client: str, minute: float) -> dict[str, Any]:
+    """One crawl."""
+    keys = variant.keys()
+    old = client == "stable-openai 0.1.1"
+    best = variants.best_seconds(variant, minute)
+    with Host(variant.simulator(minute), keys) as host:
+        spec = {
+            "client": client,
+            "base_url": host.base_url,
+            "keys": [
+                {"secret": k.secret, "name": k.name, "rpm": k.rpm, "state": k.state}
+                | {"windows": variant.windows(k.rpm or 1, minute)}
+                for k in keys
+            ],
+            "minute": minute,
+            "scale": minute / 60,
+            "requests": variant.requests,
+            "threads": THREADS,
+            "told": variant.told,
+            "pace": client == "stable_openai, pace",
+            "bucket": client == "oracle" and variant.settings.get("algorithm") == "bucket",
+            "deadline": 4 * best + 10 * minute / 60,
+        }
+        python = OLD.python if old else sys.executable
+        assert python is not None
+        done = subprocess.run(
+            [python, str(RUNNER)], input=json.dumps(spec), capture_output=True, text=True,
+            env=child_environment(ours=not old), check=False,
+        )  # fmt: skip
+        if done.returncode or not done.stdout:
+            return {"failed": done.stderr.strip().splitlines()[-1:] or ["it ended without a word"]}
+        found = json.loads(done.stdout)
+        found |= host.stats(minute)
+    found["best_s"] = round(best, 3)
+    found["share"] = round(found["answered"] / variant.requests, 4)
+    found["rejected_per_1000"] = round(1000 * found["rate_limited"] / max(1, found["answered"]), 1)
+    return found
+
+
+def main() -> None:
+    """Run the variants."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.goodput", description=__doc__)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--minute", type=float, help="seconds of the provider's minute (default: 5; 2 with --quick)")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--variants", nargs="*", default=[variant.name for variant in variants.ALL])
+    parser.add_argument("--clients", nargs="*", help="only these")
+    options = parser.parse_args()
+    minute = options.minute or (2.0 if options.quick else 5.0)
+    names = variants.QUICK if options.quick and len(options.variants) == len(variants.ALL) else options.variants
+    found: dict[str, Any] = {
+        "about": {"versions": versions(), "minute_s": minute, "threads": THREADS, "quick": options.quick}
+    }
+    for variant in variants.ALL:
+        if variant.name not in names:
+            continue
+        clients = [c for c in clients_of(variant, quick=options.quick) if not options.clients or c in options.clients]
+        missing = [c for c in clients if c in MODULES and not is_there(MODULES[c])]
+        missing += ["stable-openai 0.1.1"] if "stable-openai 0.1.1" in clients and OLD.python is None else []
+        clients = [client for client in clients if client not in missing]
+        runs: dict[str, list[dict[str, Any]]] = {client: [] for client in clients}
+        for _ in range(options.rounds):
+            for client in clients:
+                runs[client].append(run(variant, client, minute))
+        rows = {client: chosen(all_runs) for client, all_runs in runs.items()}
+        found[variant.name] = {"about": asdict(variant), "rows": rows, "runs": runs, "missing": missing}
+        show(variant.name, found[variant.name])
+    if options.out is not None:
+        options.out.write_text(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
