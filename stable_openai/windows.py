@@ -27,6 +27,7 @@ __all__ = ["AnyCount", "CalendarCount", "Entry", "SlidingCount", "make_count"]
 
 _MOST_GUARD: Final = 0.25  # of the period
 _LEAST_GUARD: Final = 0.005  # of the period: 0.3 s of a minute, which costs 0.5 % of the rate
+_TRAVEL: Final = 0.05  # seconds by which the ways of two requests may differ, however short the period is
 _GUARD_KEPT: Final = 0.85  # of the guard, after each period without a rejection
 _PIECES: Final = 1024  # entries that a window holds at most, more or less: a limit above this is counted in pieces
 _MOMENTS: Final = 128  # parts of a period; what is joined lies in one of them
@@ -177,7 +178,7 @@ class SlidingCount:
         """Keep entries longer: by so many seconds, at least the least guard; None for twice as long as now."""
         if by is None:
             by = 2.0 * self._guard
-        by = min(max(by, _LEAST_GUARD * self.period), _MOST_GUARD * self.period)
+        by = min(max(by, _LEAST_GUARD * self.period, _TRAVEL), _MOST_GUARD * self.period)
         if by > self._guard:
             self._set_guard(now, by)
 

@@ -173,7 +173,8 @@ class Call:
             return 0.0
         pause = verdict.wait_s
         if pause is None:
-            pause = self._patience.pause(state, sum(record.trouble for record in self.records))
+            troubles = sum(record.trouble for record in self.records)
+            pause = self._patience.pause(state, troubles, self.pool.options.minute)
         state.upcoming_sleep = pause
         return pause
 

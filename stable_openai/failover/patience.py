@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from stable_openai.errors import ConfigurationError
+from stable_openai.limits import MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,13 +55,19 @@ class Patience:
         troubles = sum(record.trouble for record in records)
         return troubles >= _TROUBLES or sum(not record.outage for record in records) >= 2 * keys + _SPARE
 
-    def pause(self, state: RetryCallState, troubles: int) -> float:
-        """Seconds of back-off after the provider's own trouble, which was met so many times in this call."""
+    def pause(self, state: RetryCallState, troubles: int, minute: float) -> float:
+        """Seconds of back-off after the provider's own trouble.
+
+        Args:
+            state: What tenacity's objects look at.
+            troubles: How often it was met in this call.
+            minute: How long the provider's minute lasts, in seconds: our own back-off is scaled like it.
+        """
         wait = self.wait
         if wait is None:
             from tenacity import wait_random_exponential
 
-            wait = wait_random_exponential(multiplier=0.5, max=20)
+            wait = wait_random_exponential(multiplier=0.5 * minute / MINUTE, max=20 * minute / MINUTE)
         attempts, state.attempt_number = state.attempt_number, troubles  # keys that were rejected call for no back-off
         try:
             return max(float(wait(state)), 0.0)

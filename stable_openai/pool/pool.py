@@ -16,7 +16,6 @@ from stable_openai.masking import hide
 from stable_openai.stores.lanes import Kind, Standing
 from stable_openai.stores.protocol import Effect
 
-from .admin import read_projects
 from .events import Event
 from .explanation import Explanation, explain
 from .granting import Granting
@@ -243,6 +242,8 @@ class KeyPool(Granting):
             ConfigurationError: The admin key or the project is refused.
             OSError: The API can't be reached.
         """
+        from .admin import read_projects  # with urllib and http, which nobody else here needs
+
         projects = read_projects(hide(admin_key), base_url, project, timeout)
         told = {key.owner for key in self._keys.values()}
         for found in projects:
