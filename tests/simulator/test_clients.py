@@ -1,11 +1,11 @@
 """The real openai client against the server: shapes parse, errors are the errors that users meet."""
 
-import time
+import threading
 
 import openai
 import pytest
 
-from stable_openai.simulator import SimKey, Simulator
+from stable_openai.simulator import Provider, SimKey, Simulator
 
 KEYS = [SimKey("sk-sim-good-000001", name="good"), SimKey("sk-sim-once-000002", name="once", rpm=1)]
 KEYS += [SimKey(f"sk-sim-{state}-00003", name=state, state=state) for state in ("dead", "unpaid", "blocked", "region")]
@@ -207,16 +207,22 @@ def test_an_error_event_of_the_responses_api(openai_simulator):
         list(stream)
 
 
-def test_a_hang_lasts_until_the_client_gives_up(openai_simulator):
+def test_a_hang_lasts_until_the_client_gives_up(openai_simulator, monkeypatch):
     """The client's own timeout ends it, and the slot is free again."""
+    freed, finish = threading.Semaphore(0), Provider.finish
+
+    def finish_and_tell(provider, reply):
+        finish(provider, reply)
+        freed.release()
+
+    monkeypatch.setattr(Provider, "finish", finish_and_tell)
     sim, client = failing(openai_simulator, hang_rate=1.0)
     sim.provider.change_key("good", max_concurrency=1)
     with client:
         for _ in range(2):
             with pytest.raises(openai.APITimeoutError):
                 client.with_options(timeout=0.05).chat.completions.create(**CHAT)
-            while sim.provider._held:
-                time.sleep(0.001)
+            assert freed.acquire(timeout=10)
     assert sim.stats().total.attempts == 2
 
 

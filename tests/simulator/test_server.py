@@ -9,13 +9,12 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 import aiohttp
 import pytest
 
 import stable_openai.simulator as package
-from stable_openai.simulator import SimKey, Simulator
+from stable_openai.simulator import Provider, SimKey, Simulator
 
 BODY = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}]})
 AUTH = {"Authorization": "Bearer sk-a", "Content-Type": "application/json"}
@@ -66,7 +65,7 @@ def test_it_listens_on_loopback_only(openai_simulator):
     assert addresses == ["127.0.0.1"]
 
 
-def test_nothing_is_left_when_it_stops():
+def test_nothing_is_left_when_it_stops(monkeypatch):
     """No thread, no port; hanging and slow requests are cut off at once; it can start again and remembers."""
     before = set(threading.enumerate())
     sim = Simulator([SimKey("sk-a"), SimKey("sk-slow", latency_s=1000)], hang_rate=0.0)
@@ -75,14 +74,22 @@ def test_nothing_is_left_when_it_stops():
     with sim:
         port = sim.port
         assert call(sim, "POST", "/v1/chat/completions", BODY)[0] == 200
+        held, reply = threading.Semaphore(0), Provider.reply
+
+        def reply_and_tell(*args, **kwargs):
+            answer = reply(*args, **kwargs)
+            held.release()
+            return answer
+
+        monkeypatch.setattr(Provider, "reply", reply_and_tell)
         waiting = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         waiting.request("POST", "/v1/chat/completions", BODY, {"Authorization": "Bearer sk-slow"})
         streaming = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         sim.provider.tune(stream_gap_s=1000.0)
         streaming.request("POST", "/v1/chat/completions", json.dumps({**json.loads(BODY), "stream": True}), AUTH)
         assert streaming.getresponse().read1(6) == b"data: "
-        while len(sim.provider._held) < 2:
-            time.sleep(0.001)
+        assert held.acquire(timeout=10)
+        assert held.acquire(timeout=10)
         with pytest.raises(RuntimeError, match="running already"):
             sim.start()
         assert str(port) in repr(sim)
