@@ -19,9 +19,9 @@ __all__ = ["UNLIMITED", "LearnedCount", "meter"]
 UNLIMITED: Final = 1 << 40
 _NEVER: Final = float("inf")
 _RARELY: Final = 16  # periods between two trials at most
-_DECREASE: Final = 0.85
+_DECREASE: Final = 0.7
 _TOGETHER: Final = 16  # rejections within a sixteenth of the period are one incident
-_PAUSE: Final = 3  # grants' time that nothing goes out after a rejection, for a bucket to gain a little
+_PAUSE: Final = 6  # grants' time that nothing goes out after a rejection, for a bucket to gain a little
 _STEP: Final = 32  # a trial adds a thirty-second part, at least 1
 
 

@@ -24,16 +24,19 @@ if TYPE_CHECKING:
 __all__ = ["note_rejection", "teach"]
 
 _NEARLY_FULL: Final = 0.15  # of a limit is left: a rejection then says that we were early, not that we were wrong
+_WINDOWED: Final = 0.125  # of the period: who names a longer wait counts a window, and a shorter one a bucket
 _EARLY: Final = 0.25  # of the period: who has to wait longer was not early, but wrong
 _TELLING: Final = 5  # accepted calls from which a rate can be told
 _PIECES: Final = 64  # of a period, over which an estimate is spread
-_SPREAD: Final = 1.25  # times the even rate
+_SPREAD: Final = 1.1  # times the even rate
 _LONGER: Final = 4  # seconds: of a shorter window it makes no sense to ask how it is spread
 _SECONDS: Final = 60  # a minute's limit may be enforced by the second
 _DIMENSIONS: Final = {"requests": "requests", "tokens": "tokens"}
 
 
-def teach(lane: Lane, observed: Iterable[ObservedLimit], flying: int, now: float, *, rejected: bool) -> list[str]:
+def teach(
+    lane: Lane, observed: Iterable[ObservedLimit], flying: int, now: float, rejection: Rejection | None
+) -> list[str]:
     """Take the limits that an answer states, and correct the count downward; the news in words.
 
     A rejection names the moment to come back, which then holds: only successes correct the count.
@@ -60,9 +63,9 @@ def teach(lane: Lane, observed: Iterable[ObservedLimit], flying: int, now: float
                 news.append(str(count))
         else:
             _forget(lane, what, period)
-        if not rejected:
+        if rejection is None:
             _correct(lane, limit, what, period, now)
-        elif told is None or limit.limit < told.limit:
+        elif (told is None or limit.limit < told.limit) and (rejection.wait_s or 0.0) >= _WINDOWED * period:
             count.trim(now, _used(limit), flying)
     return news
 

@@ -24,17 +24,18 @@ def make_pool(keys, clock, **options):
     return KeyPool([key.secret for key in keys], clock=clock, **options)
 
 
+@pytest.mark.parametrize("workers", [16, 32])
 @pytest.mark.parametrize(
     ("algorithm", "count_rejected", "said"), list(itertools.product(["sliding", "bucket"], [False, True], SAID))
 )
-def test_untold_limits_are_found(algorithm, count_rejected, said):
+def test_untold_limits_are_found(algorithm, count_rejected, said, workers):
     """After the first window at most 3 rejections per key and window, and at least 93 % of the true rate."""
     clock = ManualClock()
     keys = [SimKey(f"sk-sim-{index:016d}", rpm=LIMITS[index % 4]) for index in range(10)]
     provider = Provider(keys, algorithm=algorithm, count_rejected=count_rejected, **SAID[said])
     pool = make_pool(keys, clock)
     minutes = 15
-    crawled = crawl(pool, provider, clock, seconds=60 * minutes, see_headers="headers" in said)
+    crawled = crawl(pool, provider, clock, seconds=60 * minutes, workers=workers, see_headers="headers" in said)
     assert not crawled.lost
     worst = [max(crawled.rejections(60 * w, 60 * w + 60).values(), default=0) for w in range(1, minutes)]
     assert max(worst) <= 3, worst
@@ -127,8 +128,7 @@ def test_keys_of_one_organisation_share_its_limit():
         rejected = [at for at, key, outcome in crawled.log if key in names and outcome != "served"]
         known_at = rejected[0] + latency  # when the pool hears of it
         wasted = [at for at in rejected if at > known_at]
-        assert len(wasted) <= 9, wasted  # at most one a window: nobody told the limit, it was learned
-        assert not [at for at in wasted if at < known_at + 59]
+        assert wasted == []
     assert crawled.served(60, 600) >= 0.97 * 120 * 9
     assert {row.owner for row in pool.status()} == {"org-a", "org-b"}
 
