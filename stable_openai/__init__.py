@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from .clients.openai_clients import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
     from .clock import ManualClock
     from .doors.decorator import stable
     from .errors import (
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
         RequestTooLarge,
         StableError,
     )
+    from .failover.hidden_retries import HiddenRetriesWarning
     from .keys import Key
+    from .legacy.sharing import share_connections
     from .limits import Limits, Window
     from .pool.events import Event
     from .pool.lease import Lease
@@ -34,9 +37,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AKPool",
     "Answer",
+    "AsyncAzureOpenAI",
+    "AsyncOpenAI",
+    "AzureOpenAI",
     "Candidate",
     "ConfigurationError",
     "Event",
+    "HiddenRetriesWarning",
     "InjectionError",
     "Key",
     "KeyManager",
@@ -47,6 +54,7 @@ __all__ = [
     "Limits",
     "ManualClock",
     "NoKeyAvailable",
+    "OpenAI",
     "PoolClosed",
     "Reason",
     "RequestTooLarge",
@@ -58,15 +66,20 @@ __all__ = [
     "WindowStatus",
     "__version__",
     "judge",
+    "share_connections",
     "stable",
 ]
 
 _HOMES: Final = {
     "AKPool": "pool.pool",
     "Answer": "verdict",
+    "AsyncAzureOpenAI": "clients.openai_clients",
+    "AsyncOpenAI": "clients.openai_clients",
+    "AzureOpenAI": "clients.openai_clients",
     "Candidate": "stores.orders",
     "ConfigurationError": "errors",
     "Event": "pool.events",
+    "HiddenRetriesWarning": "failover.hidden_retries",
     "InjectionError": "errors",
     "Key": "keys",
     "KeyManager": "pool.manager",
@@ -77,6 +90,7 @@ _HOMES: Final = {
     "Limits": "limits",
     "ManualClock": "clock",
     "NoKeyAvailable": "errors",
+    "OpenAI": "clients.openai_clients",
     "PoolClosed": "errors",
     "Reason": "verdict",
     "RequestTooLarge": "errors",
@@ -87,6 +101,7 @@ _HOMES: Final = {
     "Window": "limits",
     "WindowStatus": "stores.snapshots",
     "judge": "verdict",
+    "share_connections": "legacy.sharing",
     "stable": "doors.decorator",
 }
 _OTHER_NAMES: Final = {"AKPool": "KeyPool"}

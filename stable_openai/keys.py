@@ -13,7 +13,7 @@ from .masking import hide, mask
 __all__ = ["Key", "as_keys", "split_limits"]
 
 ANY_MODEL = "*"
-_FIELDS = ("secret", "name", "owner", "base_url", "models", "limits", "weight")
+_FIELDS = ("secret", "name", "owner", "base_url", "deployment", "models", "limits", "weight")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +25,8 @@ class Key:
         name: How it is called in status rows, logs and events; unique in a pool. Default: its place and mask.
         owner: The organisation, project or account whose quota it draws on; keys of one owner share its limits.
         base_url: The endpoint it belongs to, where that is not the default one.
+        deployment: On Azure, the deployment that stands for any model, or a mapping of models to deployments; None: as
+            the client has it.
         models: The models it may be used for; None for all.
         limits: ``Limits`` of the key, or a mapping of model to ``Limits`` (``"*"`` for the key as a whole).
         weight: Its share under the strategy ``weighted``, a positive number.
@@ -37,6 +39,7 @@ class Key:
     name: str | None = None
     owner: str | None = None
     base_url: str | None = None
+    deployment: str | Mapping[str, str] | None = None
     models: frozenset[str] | None = None
     limits: Limits = field(default_factory=Limits)
     model_limits: Mapping[str, Limits] = field(default_factory=dict)
@@ -49,6 +52,7 @@ class Key:
         name: str | None = None,
         owner: str | None = None,
         base_url: str | None = None,
+        deployment: str | Mapping[str, str] | None = None,
         models: Iterable[str] | None = None,
         limits: Limits | Mapping[str, Any] | None = None,
         weight: float = 1.0,
@@ -61,6 +65,10 @@ class Key:
             problem = _fault_of_label(value, secret)
             if problem:
                 raise ConfigurationError(f"key.{label}", problem)
+        for deployed in _deployments(deployment):
+            problem = _fault_of_label(deployed, secret)
+            if problem:
+                raise ConfigurationError("key.deployment", problem)
         _check_weight(weight)
         own, by_model = split_limits(limits, "key.limits")
         put = object.__setattr__
@@ -68,10 +76,18 @@ class Key:
         put(self, "name", name)
         put(self, "owner", owner)
         put(self, "base_url", base_url)
+        put(self, "deployment", dict(deployment) if isinstance(deployment, Mapping) else deployment)
         put(self, "models", None if models is None else _models(models))
         put(self, "limits", own)
         put(self, "model_limits", by_model)
         put(self, "weight", float(weight))
+
+    @classmethod
+    def as_given(cls, secret: str) -> Key:
+        """A key of a secret that nobody has looked at: for clients, which send what they are given as it is."""
+        key = cls("unchecked")
+        object.__setattr__(key, "secret", hide(secret))
+        return key
 
     @property
     def masked(self) -> str:
@@ -141,6 +157,12 @@ def _fields_of(entry: Mapping[Any, Any]) -> dict[str, Any]:
     if "secret" not in entry:
         raise ConfigurationError("secret", "is missing")
     return dict(entry)
+
+
+def _deployments(value: object) -> list[object]:
+    if not isinstance(value, Mapping):
+        return [value]
+    return [text for pair in value.items() for text in pair]
 
 
 def _check_weight(weight: object) -> None:

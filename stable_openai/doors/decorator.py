@@ -2,51 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, cast
 
 from stable_openai.errors import ConfigurationError
+from stable_openai.legacy.patching import patch
 
 from .functions import StableFunction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
-
-    from tenacity import RetryCallState
-
-    from stable_openai.pool.pool import KeyPool
-
-    from .typed import Stable
+    from .typed import StableDecorator
 
 __all__ = ["stable"]
 
-P = ParamSpec("P")
-R = TypeVar("R")
+
+def _with_patch(decorator: Any) -> StableDecorator:
+    """A function with another one in it, which type checkers have no word for."""
+    decorator.patch = patch
+    return cast("StableDecorator", decorator)
 
 
-@overload
-def stable(function: Callable[P, R], /) -> Stable[P, R]: ...
-
-
-@overload
-def stable(
-    *,
-    pool: KeyPool | None = None,
-    model: str | None = None,
-    tokens: int | Callable[..., int] | None = None,
-    max_wait: float | None = None,
-    timeout: float | None = None,
-    affinity: Hashable | Callable[..., Hashable] | None = None,
-    stop: Callable[[RetryCallState], bool] | None = None,
-    wait: Callable[[RetryCallState], float] | None = None,
-) -> Callable[[Callable[P, R]], Stable[P, R]]: ...
-
-
+@_with_patch
 def stable(function: Any = None, /, **options: Any) -> Any:
     """Give a function keys from the pool, and go on with the next one where a key fails.
 
     The function asks for what it needs by name: ``api_key`` (the secret), ``key`` (the whole ``Key``), ``base_url``. An
     explicit, non-empty ``api_key`` of the caller's wins and is not rotated. Works on functions, coroutine functions,
     generators, async generators, methods, classmethods, staticmethods, partials and callable objects.
+
+    ``stable.patch("pkg.module:Class.method")`` does it to functions of code that one can't change.
+
+    With openai 0.28, hand the key to the call: ``openai.ChatCompletion.create(…, api_key=api_key)``. A function that
+    sets ``openai.api_key`` instead works as well, but only one call at a time: that variable belongs to the whole
+    process, and one thread's request would go out under another thread's key.
 
     Args:
         function: The function; left out where options are given.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
-from typing import Any
+from typing import Any, Final
 
 import wrapt
 
@@ -13,6 +13,8 @@ from .pickling import ByNameOrValue, find_by_name, options_of
 from .wrappers import make_wrapper
 
 __all__ = ["StableFunction"]
+
+_MAY_BE_BOUND: Final = ("function", "instancemethod", "classmethod", "callable")  # where wrapt looks for an instance
 
 
 def _asked_by_cloudpickle() -> bool:
@@ -78,8 +80,17 @@ class StableFunction(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg,unuse
     __bound_function_wrapper__ = _BoundStableFunction
 
     def __init__(self, wrapped: Any, options: dict[str, Any]) -> None:
-        super().__init__(wrapped, make_wrapper(kind_of(wrapped), plan_of(wrapped), options))
+        wrapper = make_wrapper(kind_of(wrapped), plan_of(wrapped), options)
+        super().__init__(wrapped, wrapper)
         self._self_options = options
+        # What is decorated may be bound already. wrapt looks for that at each call, most often in vain: 0.2 µs.
+        instance = getattr(wrapped, "__self__", None) if self._self_binding in _MAY_BE_BOUND else None
+        self._self_call = wrapper, wrapped, instance
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call what is not a method of something; methods are bound first, and then it is wrapt that calls them."""
+        wrapper, wrapped, instance = self._self_call  # in one: a proxy takes 0.08 µs for each attribute
+        return wrapper(wrapped, instance, args, kwargs)
 
     def options(self, **changes: Any) -> StableFunction:
         """The same function under other options, for one call or for many: ``ask.options(max_wait=5)(…)``."""

@@ -8,23 +8,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stable_openai.errors import InjectionError
 
+from .annotations import client_kind
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from stable_openai.keys import Key
+    from stable_openai.failover.attempts import Attempt
 
 __all__ = ["Plan", "kind_of", "plan_of"]
 
-_FILLERS: Final[dict[str, Callable[[Key], Any]]] = {
-    "api_key": lambda key: key.secret,
-    "key": lambda key: key,
-    "base_url": lambda key: key.base_url,
+_FILLERS: Final[dict[str, Callable[[Any], Any]]] = {
+    "api_key": lambda holder: holder.key.secret,
+    "key": lambda holder: holder.key,
+    "base_url": lambda holder: holder.key.base_url,
 }
+_CREDENTIALS: Final = ("api_key", "client", "key")
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _NAMED: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _NOWHERE: Final = 1 << 30
 _MEND: Final = (
-    "give it one named api_key (the secret), key (the whole Key) or **kwargs, for example "
+    "give it one named api_key (the secret), client (a ready openai client), key (the whole Key) or **kwargs, "
+    "for example "
     "def ask(model, messages, api_key): ..."
 )
 
@@ -35,21 +39,24 @@ class Plan:
     Attributes:
         fills: The parameters that the pool fills, with what fills them.
         short: True where ``api_key`` is all that is filled: the usual case, which has a short way.
+        lends: Whether a client is filled, which belongs to its attempt.
         credentials: The parameters by which a caller gives a credential of his own.
         first: The place of the first of them, ``self`` counted.
         places: The place of each positional parameter.
         model: What the parameter ``model`` is where the call does not give it.
     """
 
-    __slots__ = ("_optional", "credentials", "fills", "first", "model", "names", "places", "short")
+    __slots__ = ("_optional", "credentials", "fills", "first", "lends", "model", "names", "places", "short")
 
-    def __init__(self, parameters: Mapping[str, inspect.Parameter], fills: Mapping[str, Callable[[Key], Any]]) -> None:
+    def __init__(self, parameters: Mapping[str, inspect.Parameter], fills: Mapping[str, Callable[[Any], Any]]) -> None:
         self.names = tuple(name for name, parameter in parameters.items() if parameter.kind in _POSITIONAL)
         self.fills = dict(fills)
         self.short = tuple(self.fills) == ("api_key",)
+        self.lends = "client" in self.fills
         self.places = {name: index for index, name in enumerate(self.names)}
         # A function with both names its own things by `key`, as in `def look_up(key, api_key)`.
-        self.credentials = frozenset({"api_key"} if "api_key" in self.fills else {"key"})
+        found = {name for name in _CREDENTIALS if name in self.fills}
+        self.credentials = frozenset(found - {"key"} or found)
         self.first = min(self.places.get(name, _NOWHERE) for name in self.credentials)
         defaults = {name: parameter.default for name, parameter in parameters.items()}
         self._optional = frozenset(name for name in defaults if defaults[name] is not inspect.Parameter.empty)
@@ -82,13 +89,20 @@ class Plan:
         return find
 
     def fill(
-        self, key: Key, args: tuple[Any, ...], kwargs: Mapping[str, Any], shift: int
+        self, holder: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], shift: int
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments with those of the key in their places; the caller's own are left alone."""
+        """The arguments with those of the key in their places; the caller's own are left alone.
+
+        Args:
+            holder: What has the ``key``: an attempt, where a client is to be filled in.
+            args: The caller's arguments by place.
+            kwargs: The caller's arguments by name.
+            shift: 1 for a bound method, whose ``self`` is not among them.
+        """
         filled = dict(kwargs)
         positional = list(args)
         for name, filler in self.fills.items():
-            value = filler(key)
+            value = filler(holder)
             place = self.places.get(name, _NOWHERE) - shift
             if 0 <= place < len(positional):
                 if not positional[place]:
@@ -116,14 +130,24 @@ def plan_of(function: Any) -> Plan:
         raise InjectionError(label, "its signature can't be read: wrap it in a function of your own") from None
     named = [name for name, parameter in parameters.items() if parameter.kind in _NAMED]
     fills = {name: filler for name, filler in _FILLERS.items() if name in named}
+    if "client" in named:
+        client = client_kind(parameters["client"], kind_of(function), alone=fills.keys().isdisjoint(_CREDENTIALS))
+        if client is not None:
+            fills["client"] = lambda attempt: _lend(client, attempt)
     takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
-    if takes_any and not {"api_key", "key"} & set(fills):
+    if takes_any and fills.keys().isdisjoint(_CREDENTIALS):
         fills["api_key"] = _FILLERS["api_key"]
-    if not {"api_key", "key"} & set(fills):
+    if fills.keys().isdisjoint(_CREDENTIALS):
         if "api_key" in parameters:
             raise InjectionError(label, "takes its api_key by place alone: let it be given by name, without '/' or '*'")
         raise InjectionError(label, f"has no parameter that @stable could fill: {_MEND}")
     return Plan(parameters, fills)
+
+
+def _lend(kind: str, attempt: Attempt) -> Any:
+    from stable_openai.clients.lent import Clients  # loads openai, for those who ask for a client
+
+    return attempt.pool.keep(Clients).lend(kind, attempt)
 
 
 def kind_of(function: Any) -> str:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from tenacity import RetryCallState
 
+    from stable_openai.legacy.patching import Patch
     from stable_openai.pool.pool import KeyPool
 
-__all__ = ["Stable"]
+__all__ = ["Stable", "StableDecorator"]
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
+R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 T = TypeVar("T")
 
@@ -47,3 +49,38 @@ class Stable(Protocol[P, R_co]):
     def __get__(
         self: Stable[Concatenate[Any, Q], R_co], instance: object, owner: type | None = None
     ) -> Stable[Q, R_co]: ...
+
+
+class StableDecorator(Protocol):
+    """``stable``: a decorator, with or without options, and ``stable.patch``."""
+
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Stable[P, R]: ...
+
+    @overload
+    def __call__(
+        self,
+        *,
+        pool: KeyPool | None = None,
+        model: str | None = None,
+        tokens: int | Callable[..., int] | None = None,
+        max_wait: float | None = None,
+        timeout: float | None = None,
+        affinity: Hashable | Callable[..., Hashable] | None = None,
+        stop: Callable[[RetryCallState], bool] | None = None,
+        wait: Callable[[RetryCallState], float] | None = None,
+    ) -> Callable[[Callable[P, R]], Stable[P, R]]: ...
+
+    def patch(
+        self,
+        *targets: str,
+        pool: KeyPool | None = None,
+        model: str | None = None,
+        tokens: int | Callable[..., int] | None = None,
+        max_wait: float | None = None,
+        timeout: float | None = None,
+        affinity: Hashable | Callable[..., Hashable] | None = None,
+        stop: Callable[[RetryCallState], bool] | None = None,
+        wait: Callable[[RetryCallState], float] | None = None,
+    ) -> Patch:
+        """Decorate functions where they stand, by name: see ``stable_openai.legacy.patching.patch``."""

@@ -20,6 +20,7 @@ from stable_openai.pool.usage import tokens_used
 from stable_openai.stores.protocol import NOBODY, Ask, Outcome
 from stable_openai.verdict import Reason
 
+from .hidden_retries import warn_of_hidden_retries
 from .notes import note_attempts
 from .patience import retry_state
 
@@ -33,14 +34,15 @@ if TYPE_CHECKING:
     from stable_openai.pool.pool import KeyPool
     from stable_openai.stores.protocol import Grant
     from stable_openai.stores.queues import Slot
-    from stable_openai.verdict import Answer, Verdict
+    from stable_openai.verdict import Verdict
 
     from .patience import Patience
 
-__all__ = ["Attempt", "Attempts", "Call", "Record"]
+__all__ = ["Attempt", "Attempts", "Call", "ProviderRefusal", "Record"]
 
 T = TypeVar("T")
 _ENDED: Final = Outcome()
+_LAST: Final = object()
 _NEVER: Final = float("inf")
 _REFUSED_EVERYWHERE: Final = frozenset({Reason.PERMISSION_DENIED, Reason.MODEL_UNAVAILABLE_FOR_KEY})
 
@@ -49,7 +51,7 @@ _REFUSED_EVERYWHERE: Final = frozenset({Reason.PERMISSION_DENIED, Reason.MODEL_U
 class Record:
     """One failed attempt, as it is noted on the final exception."""
 
-    key: str
+    name: str
     masked: str
     verdict: Verdict
     paused: float = 0.0
@@ -70,14 +72,24 @@ class Call:
         model: The model that it is for, or None.
         tokens: Tokens to reserve for each attempt.
         started: When it began, in the store's time, where that was noted; default: now.
+        backs_off: Whether the provider's own trouble is met here, by resting and trying again; False where whoever
+            calls does that (openai's client has retries of its own).
     """
 
-    __slots__ = ("_error", "_patience", "_started", "_waited", "ask", "grant", "pause", "pool", "records")
+    __slots__ = ("_error", "_patience", "_started", "_waited", "ask", "backs_off", "grant", "pause", "pool", "records")
 
     def __init__(
-        self, pool: KeyPool, patience: Patience, model: str | None, tokens: int = 0, started: float | None = None
+        self,
+        pool: KeyPool,
+        patience: Patience,
+        model: str | None,
+        tokens: int = 0,
+        started: float | None = None,
+        *,
+        backs_off: bool = True,
     ) -> None:
         self.pool = pool
+        self.backs_off = backs_off
         self.ask = Ask(model, tokens)
         self.grant: Grant | None = None
         self.records: list[Record] = []
@@ -105,7 +117,7 @@ class Call:
         self._waited += self.pool.store.now() - asked_at
         return Attempt(self, grant)
 
-    def succeeded(self, tokens: int | None, answer: Answer | None = None) -> None:
+    def succeeded(self, tokens: int | None, answer: object = None) -> None:
         """The attempt ended well."""
         self._settle(Outcome(success=True, tokens=tokens) if answer is None else success_of(answer, tokens))
 
@@ -119,25 +131,55 @@ class Call:
         if not isinstance(error, Exception):
             self._settle(_ENDED)  # interrupted, cancelled or closed: that tells nothing about the key
             return False
+        verdict = self._judge(error)
+        if verdict.reason is Reason.NOT_PROVIDER:
+            return False
+        warn_of_hidden_retries(error)
+        self._error = error
+        if self._is_to_go_on(verdict, error, begun=begun):
+            return True
+        note_attempts(error, self.records)
+        return False
+
+    def rejected(self, answer: object, *, begun: bool = False) -> bool:
+        """The provider answered with an error that nobody has raised: settle, and decide whether to go on.
+
+        Args:
+            answer: The response, or the ``Answer`` that an error event in a stream is.
+            begun: As for ``failed``.
+        """
+        verdict = self._judge(answer)
+        if verdict.reason is Reason.NOT_PROVIDER:  # a rule of the user's says so
+            return False
+        return self._is_to_go_on(verdict, ProviderRefusal(verdict), begun=begun)
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """What the last failed attempt met."""
+        return self.records[-1].verdict if self.records else None
+
+    def _judge(self, what: object) -> Verdict:
+        """Settle the attempt by what ended it, and note that where it is the provider's."""
         grant = self.grant
         assert grant is not None  # noqa: S101  # an attempt runs on a grant
         outcome = _ENDED
         try:
-            verdict = self.pool.judge(error)
+            verdict = self.pool.judge(what)
             outcome = outcome_of(verdict)
         finally:  # a rule of the user's may raise: the place in flight is given back even so
             self._settle(outcome)
-        if verdict.reason is Reason.NOT_PROVIDER:
-            return False
-        self._error = error
-        self.records.append(Record(grant.name, grant.key.masked, verdict, outage=grant.outage))
+        if verdict.reason is not Reason.NOT_PROVIDER:
+            self.records.append(Record(grant.name, grant.key.masked, verdict, outage=grant.outage))
+        return verdict
+
+    def _is_to_go_on(self, verdict: Verdict, error: Exception, *, begun: bool) -> bool:
         self.pause = 0.0
-        if grant.outage and not begun:
+        if begun:
+            return False
+        record = self.records[-1]
+        if record.outage and (self.backs_off or verdict.is_provider_trouble):
             return self._outlast()
-        if not begun and self._goes_on(verdict, error, grant.name):
-            return True
-        note_attempts(error, self.records)
-        return False
+        return self._goes_on(verdict, error, record.name)
 
     def _outlast(self) -> bool:
         """Stand in line again in an outage: no attempt is counted, no key avoided.
@@ -150,6 +192,9 @@ class Call:
 
     def _goes_on(self, verdict: Verdict, error: Exception, name: str) -> bool:
         if not (verdict.retry_elsewhere or verdict.is_provider_trouble or verdict.is_rate_limit):
+            return False
+        if verdict.is_provider_trouble and not self.backs_off:
+            self.ask.avoid |= {name}
             return False
         now = self.pool.store.now()
         time_left = self._time_left(now)
@@ -216,16 +261,30 @@ class Call:
         return final
 
 
+class ProviderRefusal(Exception):  # nobody sees it but tenacity's objects
+    """Stands for an answer that nobody has raised, where tenacity's objects ask for an exception.
+
+    Args:
+        verdict: What the answer means.
+    """
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(f"the provider answered with an error: {verdict.reason.value}")
+        self.verdict = verdict
+
+
 class Attempt:
     """One attempt: the key, and a context that records how it ends and swallows what will be tried again."""
 
-    __slots__ = ("_answer", "_call", "_tokens", "begun", "grant")
+    __slots__ = ("_answer", "_call", "_holders", "_returned", "_tokens", "begun", "grant")
 
     def __init__(self, call: Call, grant: Grant) -> None:
         self._call = call
         self.grant = grant
         self._tokens: int | None = None
-        self._answer: Answer | None = None
+        self._answer: object = None
+        self._holders: list[object] = [_LAST]  # the function, and streams of it that are not over: one leaves at a time
+        self._returned = False
         self.begun: list[None] = []  # grows when the caller gets a part of the answer: a failure is final then
 
     @property
@@ -233,15 +292,50 @@ class Attempt:
         """The key to use."""
         return self.grant.key
 
+    @property
+    def pool(self) -> KeyPool:
+        """Where the key comes from."""
+        return self._call.pool
+
     def result(self, value: T) -> T:
         """Note what the answer says about its use of tokens, and pass it on."""
-        if self.grant.tokens:
+        if self.grant.tokens and self._tokens is None:
             self._tokens = tokens_used(value)
         return value
 
-    def see(self, answer: Answer) -> None:
-        """Note the headers of the answer: what they say of limits and of the key's owner reaches the pool."""
+    def see(self, answer: object) -> None:
+        """Note the headers of an answer: what they say of limits and of the key's owner reaches the pool."""
         self._answer = answer
+
+    def use(self, tokens: int) -> None:
+        """Note tokens that a request of this attempt has used."""
+        self._tokens = (self._tokens or 0) + tokens
+
+    def done(self) -> None:
+        """The function has returned."""
+        self._returned = True
+        self.leave()
+
+    def hold(self) -> None:
+        """Make the attempt last until ``leave`` was called once more: a stream of it is still coming."""
+        self._holders.append(None)
+
+    def leave(self, failure: object = None) -> None:
+        """The function, or a stream of it, is over; whoever leaves last settles.
+
+        Args:
+            failure: What a stream was broken by, an exception or an ``Answer``: as long as the function runs, it is for
+                the function to say what becomes of that.
+        """
+        last = self._holders.pop() is _LAST
+        if self._call.grant is not self.grant:
+            return  # settled: the function itself has failed
+        if isinstance(failure, BaseException) and self._returned:
+            self._call.failed(failure, begun=True)
+        elif failure is not None and self._returned:
+            self._call.rejected(failure, begun=True)
+        elif last:
+            self._call.succeeded(self._tokens, self._answer)
 
     def __enter__(self) -> Attempt:
         return self
@@ -250,7 +344,7 @@ class Attempt:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
         if error is None:
-            self._call.succeeded(self._tokens, self._answer)
+            self.done()
             return False
         return self._call.failed(error, begun=bool(self.begun))
 

@@ -32,7 +32,7 @@ def note_attempts(error: BaseException, records: Sequence[Record]) -> None:
         wait = "" if verdict.wait_s is None else f", to come back in {verdict.wait_s:g} s"
         paused = f", then waited {record.paused:.2f} s" if record.paused else ""
         reason = verdict.reason.value
-        add_note(error, f"attempt {index + 1} with {record.key} ({record.masked}): {reason}{wait}{paused}")
+        add_note(error, f"attempt {index + 1} with {record.name} ({record.masked}): {reason}{wait}{paused}")
 
 
 def add_note(error: BaseException, note: str) -> None:

@@ -1,13 +1,16 @@
-"""Passing a generator's items on while noting that the first has left; send, throw and close go through."""
+"""Passing a generator's items on while noting that the first has left; send, throw and close go through.
+
+An async generator has no ``yield from``, so its items are passed on where they are yielded: in the driver itself.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
-__all__ = ["pass_on", "relay"]
+__all__ = ["PassOn", "pass_on", "relay"]
 
 
 def relay(source: Generator[Any, Any, Any], begun: list[None]) -> Generator[Any, Any, Any]:
@@ -45,3 +48,25 @@ def _after(source: Generator[Any, Any, Any], item: Any) -> Generator[Any, Any, A
                 item = source.send(sent)
     except StopIteration as end:
         return end.value
+
+
+class PassOn:
+    """Going on with an async generator after a first step, its ``asend`` or its ``athrow``: for ``async for``.
+
+    Args:
+        source: The async generator.
+        step: What to await for the next item; those after it are the source's own.
+    """
+
+    __slots__ = ("_source", "_step")
+
+    def __init__(self, source: AsyncGenerator[Any, Any], step: Awaitable[Any]) -> None:
+        self._source = source
+        self._step: Awaitable[Any] | None = step
+
+    def __aiter__(self) -> PassOn:
+        return self
+
+    def __anext__(self) -> Awaitable[Any]:
+        step, self._step = self._step, None
+        return self._source.__anext__() if step is None else step

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import threading
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from stable_openai.errors import ConfigurationError, NoKeyAvailable, PoolClosed, RequestTooLarge
 from stable_openai.stores.lanes import Habits
 from stable_openai.stores.memory import MemoryStore
 from stable_openai.stores.protocol import Ask, Grant, Outcome, Refusal
-from stable_openai.verdict import Verdict, judge
 
 from .affinity import Affinities
 from .events import Event, Listeners, event_of
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from stable_openai.clock import Clock
     from stable_openai.stores.protocol import Change
     from stable_openai.stores.queues import Slot
+    from stable_openai.verdict import Verdict
 
 __all__ = ["Granting"]
 
+T = TypeVar("T")
 _NEVER: Final = float("inf")
 _SHOWN_REASONS: Final = 6
 
@@ -45,6 +47,8 @@ class Granting:
         self.closed = False
         self._affinities = Affinities()
         self._listeners = Listeners()
+        self._kept: dict[type[Any], Any] = {}
+        self._keeping = threading.RLock()
 
     # -- leases
 
@@ -177,6 +181,8 @@ class Granting:
 
     def judge(self, answer: object) -> Verdict:
         """The verdict on an answer or exception, the pool's own rules asked first."""
+        from stable_openai.verdict import judge  # with its tables and patterns: at the first failure, not before
+
         return judge(answer, rules=self.rules, now=self.clock.time())
 
     def settle(self, grant: Grant, outcome: Outcome) -> None:
@@ -216,17 +222,49 @@ class Granting:
 
     # -- ending
 
+    def keep(self, kind: type[T]) -> T:
+        """What the pool keeps of a kind, such as its HTTP connections: made at first use, closed with the pool."""
+        found: T | None = self._kept.get(kind)
+        if found is None:
+            with self._keeping:
+                found = self._kept.get(kind)
+                if found is None:
+                    if self.closed:
+                        raise PoolClosed("this pool is closed: make a new one")
+                    found = self._kept[kind] = kind()
+        return found
+
     def close(self) -> None:
-        """Send away those who wait and grant nothing more; running calls end as they would."""
+        """Send away those who wait and grant nothing more; running calls end as they would.
+
+        Connections of the pool's own are closed. Those of event loops are closed there, as soon as their loop comes to
+        it; ``aclose`` waits for that.
+        """
+        for kept in self._end():
+            kept.close()
+
+    async def aclose(self) -> None:
+        """As ``close``; the connections of the loop that runs are closed when this returns."""
+        for kept in self._end():
+            await kept.aclose()
+
+    def _end(self) -> list[Any]:
         self.closed = True
         self.quick = _refuse
         self.line.close()
+        with self._keeping:
+            kept = list(self._kept.values())
+            self._kept.clear()
+        return kept
 
     def after_fork(self) -> None:
         """Go on in a forked child, without the parent's locks and waiters."""
         self.store.renew_lock()
+        if not self.closed:
+            self.quick = self.store.quick
         self.line.start_afresh()
         self._affinities.start_afresh()
+        self._keeping = threading.RLock()
 
 
 def _refuse(model: str | None) -> None:

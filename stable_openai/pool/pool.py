@@ -286,6 +286,12 @@ class KeyPool(Granting):
     def __exit__(self, *failure: object) -> None:
         self.close()
 
+    async def __aenter__(self) -> KeyPool:
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self.aclose()
+
     def __reduce__(self) -> str:
         raise TypeError("a pool can't be pickled: it holds secrets and running counts; make one in each process")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stable_openai.stores.lanes import Kind, Standing
 from stable_openai.stores.protocol import Effect, Outcome, Rejection
-from stable_openai.verdict import Reason, Scope, observe_limits
+from stable_openai.verdict import Reason, Scope
 
 if TYPE_CHECKING:
     from stable_openai.verdict import Verdict
@@ -55,6 +55,8 @@ def success_of(answer: object, tokens: int | None = None) -> Outcome:
     headers: Any = getattr(answer, "headers", None)
     if not hasattr(headers, "items"):
         return Outcome(success=True, tokens=tokens)
+    from stable_openai.verdict import observe_limits  # with its patterns: see there
+
     known = {str(name).lower(): str(value) for name, value in headers.items()}
     owner = next((known[header] for header in _OWNER_HEADERS if known.get(header)), None)
     return Outcome(success=True, tokens=tokens, observed=observe_limits(known), owner=owner)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from stable_openai.errors import ConfigurationError
-from stable_openai.verdict.responses import is_response, read_response
 
 __all__ = ["check_tokens", "estimate_tokens", "tokens_used"]
 
@@ -84,6 +83,8 @@ def _count(value: object) -> int | None:
 
 def _body_of(answer: object) -> object:
     """What a response's body holds, so far as it was read already: nothing is consumed."""
+    from stable_openai.verdict.responses import is_response, read_response  # with their patterns: see there
+
     if not is_response(answer):
         return getattr(answer, "body", None)
     body = read_response(answer).body

@@ -48,13 +48,25 @@ class MemoryStore:
         self._queues = self._roster.queues
         self.crowd: Sized = {}  # those who wait: while there are any, nobody is served out of turn
         self.after_late: Callable[[], None] = lambda: None
-        self.renew_lock()
+        self._strategy = strategy
+        self._make_lock()
 
-    def renew_lock(self) -> None:
-        """Take a fresh lock, in a process that was forked while another thread may have held the old one."""
+    def _make_lock(self) -> None:
         self._lock = threading.RLock()  # never entered twice; but it can tell whether this thread is inside
         self._is_owned: Callable[[], bool] = self._lock._is_owned  # type: ignore[attr-defined]  # noqa: SLF001
         self._late: deque[tuple[Grant, Outcome]] = deque()
+        self.quick = self._make_quick()
+
+    def renew_lock(self) -> None:
+        """Take a fresh lock, and with it another ``quick``, in a process that was forked.
+
+        Where another thread held the old one, what it was about stays half done, and a slot that it had taken out is in
+        nobody's hands: so all are made ready again.
+        """
+        half_done = not self._lock.acquire(blocking=False)
+        self._make_lock()
+        if half_done:
+            self._roster.use(self._strategy)
 
     # -- time
 
@@ -77,36 +89,54 @@ class MemoryStore:
 
     # -- granting
 
-    def quick(self, model: str | None) -> Slot | None:
-        """Grant on credit: the hot path. None means that ``grant`` has to look.
+    def _make_quick(self) -> Callable[[str | None], Slot | None]:
+        """Make ``quick``, the hot path. It grants on credit; None means that ``grant`` has to look.
 
-        One lock, one choice, one count: some 0.2 µs. ``slot.done.append(None)`` settles a success.
+        One lock, one choice, one count: some 0.3 µs, half of what it takes as a method that asks ``self`` for each
+        thing. ``slot.done.append(None)`` settles a success.
         """
-        if self.crowd:
-            return None
-        with self._lock:
-            queue = self._roster.queue_of(model) if self._queues and isinstance(model, str) else self._any
-            now = time.monotonic() if self._system else self._clock.monotonic()
-            if not self._latest <= now < queue.due:
-                now = self._now()
-                queue.wake(now)
-            self._latest = now
-            ready = queue.ready
-            try:
-                slot = ready.pop()
-            except IndexError:
+        store, roster, queues, for_any, clock, system = (
+            self, self._roster, self._queues, self._any, self._clock, self._system,
+        )  # fmt: skip
+        acquire, release, is_owned, late = self._lock.acquire, self._lock.release, self._is_owned, self._late
+
+        def quick(model: str | None) -> Slot | None:
+            if store.crowd:
                 return None
-            lane = slot.lane
-            credit = lane.credit
-            if credit > 0:
-                lane.credit = credit - 1
-                lane.fresh.append(now)
-                ready.push(slot)
-                return slot
-            found = renew_credit(self._roster, queue, slot, now)
-        if self._late:
-            self._settle_late()
-        return found
+            try:  # and not `with`, which takes 0.08 µs longer
+                acquire()
+                queue = roster.queue_of(model) if queues and isinstance(model, str) else for_any
+                now = time.monotonic() if system else clock.monotonic()
+                if not store._latest <= now < queue.due:
+                    now = store._now()
+                    queue.wake(now)
+                store._latest = now
+                ready = queue.ready
+                pop, push = ready.pop, ready.push
+                try:
+                    slot = pop()
+                except IndexError:
+                    release()
+                    return None
+                lane = slot.lane
+                credit = lane.credit
+                if credit > 0:
+                    lane.credit = credit - 1
+                    lane.fresh.append(now)
+                    push(slot)
+                    release()
+                    return slot
+                found = renew_credit(roster, queue, slot, now)
+                release()
+            except BaseException:
+                if is_owned():  # interrupted between any two steps, `acquire` and `release` included
+                    release()
+                raise
+            if late:
+                store._settle_late()
+            return found
+
+        return quick
 
     def grant(self, ask: Ask) -> Grant | Refusal:
         """Choose a key and count its use, or say when to ask again."""
@@ -214,6 +244,7 @@ class MemoryStore:
     def use(self, strategy: StrategyLike) -> None:
         """Change the order among eligible keys."""
         with self._lock:
+            self._strategy = strategy
             self._roster.use(strategy)
 
     # -- looking

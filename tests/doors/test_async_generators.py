@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import pytest
 
@@ -128,6 +128,67 @@ async def test_cancellation(pool, begun):
         await task
     assert cleaned == [True]
     assert [(row.in_flight, row.failed, row.standing, row.uses) for row in pool.status()][0] == (0, 0, "open", 1)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_call_with_wrong_arguments(pool, plain):
+    """A ``TypeError`` as without the decorator, on the short way and on the long one; nothing stays in flight."""
+
+    @stable(affinity=None if plain else "talk")
+    async def stream(api_key=""):
+        yield 1
+
+    with pytest.raises(TypeError, match="nonsense"):
+        await stream(nonsense=1).__anext__()
+    assert [(row.in_flight, row.failed) for row in pool.status()] == [(0, 0)] * 3
+
+
+async def test_turns_of_sending_throwing_and_asking(pool):
+    """Whatever the consumer does after whatever, the source hears it, and its answer comes back."""
+
+    @stable
+    async def talk(api_key=""):
+        answer = "first"
+        while answer != "heard end":
+            try:
+                answer = f"heard {(yield answer)}"
+            except LookupError as error:
+                answer = f"caught {error}"
+
+    conversation = talk()
+    got = [await conversation.__anext__(), await conversation.__anext__(), await conversation.asend("a")]
+    got += [await conversation.asend("b"), await conversation.__anext__(), await conversation.athrow(LookupError("c"))]
+    got += [await conversation.athrow(LookupError("d")), await conversation.asend("e"), await conversation.__anext__()]
+    assert got == [
+        "first", "heard None", "heard a", "heard b", "heard None", "caught c", "caught d", "heard e", "heard None",
+    ]  # fmt: skip
+    assert in_flight(pool) == 1
+    with pytest.raises(StopAsyncIteration):
+        await conversation.asend("end")
+    assert in_flight(pool) == 0
+
+
+@pytest.mark.parametrize("act", ["asend", "athrow"])
+async def test_an_error_after_something_was_sent(pool, answer, act):
+    """It is final, whether or not the consumer had anything from that step: the key is judged, the source closed."""
+    closed = []
+
+    @stable
+    async def talk(api_key=""):
+        try:
+            with suppress(LookupError):
+                yield 1
+            raise answer(429, retry_after="30")
+        finally:
+            closed.append(True)
+
+    conversation = talk()
+    await conversation.__anext__()
+    with pytest.raises(answer) as caught:
+        await getattr(conversation, act)("a" if act == "asend" else LookupError())
+    assert caught.value.__context__ is None
+    assert closed == [True]
+    assert [(row.standing, row.in_flight) for row in pool.status()][0] == ("cooling down", 0)
 
 
 async def test_a_stream_that_is_forgotten(pool):

@@ -34,7 +34,9 @@ LAYERS = {
     "stores": 2,
     "pool": 3,
     "failover": 4,
-    "doors": 5,
+    "connections": 4,
+    "exchange": 4.5,
+    "clients": 5, "doors": 5, "legacy": 5,
     "simulator": 7, "cli": 7,
 }  # fmt: skip
 
@@ -100,6 +102,31 @@ def test_a_pool_and_the_decorator_load_no_client():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
+
+
+def test_first_use_reads_no_verdicts():
+    """What reads answers has tables and patterns that take long to make: they load when there is one to be read."""
+    code = (
+        "import sys\n"
+        "from stable_openai import KeyPool, stable\n"
+        "ask = stable(pool=KeyPool(['sk-1', 'sk-2'], rpm=500))(lambda api_key: api_key)\n"
+        "ask(), ask.options(affinity='talk')()\n"
+        "from stable_openai.verdict import Reason, Scope, Verdict\n"
+        "print(*[m for m in sys.modules if m.startswith('stable_openai.verdict.')])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["stable_openai.verdict.verdicts"]
+
+
+def test_names_of_the_verdict_package():
+    """They load on first use; each is there, and no other."""
+    from stable_openai import verdict
+
+    for name in verdict.__all__:
+        assert getattr(verdict, name) is not None
+        assert name in dir(verdict)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        verdict.nonsense  # noqa: B018
 
 
 def test_exported_names():

@@ -145,6 +145,36 @@ assert not thread.is_alive()
 """)
 
 
+def test_another_thread_has_taken_a_key_out():
+    """Forked between a thread's taking a key out of the order and putting it back: the child has it all the same."""
+    run("""
+from stable_openai.stores import memory
+inside, go_on, renew = threading.Event(), threading.Event(), memory.renew_credit
+
+def slow(*args):
+    inside.set()
+    go_on.wait(20)
+    return renew(*args)
+
+pool = KeyPool([A, B])
+ask = stable(pool=pool)(lambda api_key: str(api_key))
+memory.renew_credit = slow
+thread = threading.Thread(target=ask)
+thread.start()
+assert inside.wait(10)
+memory.renew_credit = renew
+
+def child():
+    assert {ask() for _ in range(4)} == {A, B}
+
+assert in_child(child) == 0
+go_on.set()
+thread.join(10)
+assert not thread.is_alive()
+assert {ask() for _ in range(4)} == {A, B}
+""")
+
+
 def test_another_thread_is_making_the_process_wide_pool():
     """Its lock is not inherited: the child makes its own."""
     run("""

@@ -13,6 +13,7 @@ from stable_openai import (
     Answer,
     Candidate,
     Event,
+    HiddenRetriesWarning,
     Key,
     KeyManager,
     KeyPool,
@@ -26,6 +27,7 @@ from stable_openai import (
     Verdict,
     Window,
     judge,
+    share_connections,
     stable,
 )
 
@@ -220,3 +222,16 @@ def verdicts() -> None:
     verdict = judge(Answer(429, {"retry-after": "5"}, b""))
     assert_type(verdict.reason, Reason)
     assert_type(verdict.wait_s, float | None)
+
+
+# -- legacy code
+
+
+def legacy_code() -> None:
+    with stable.patch("pkg.module:Class.method", "other:function", max_wait=30, stop=stop_after_attempt(8)) as patch:
+        patch.undo()
+    stable.patch("other:function", max_wiat=5)  # type: ignore[call-arg]
+    stable.patch(legacy)  # type: ignore[arg-type]
+    with share_connections() as sharing:
+        sharing.undo()
+    assert_type(HiddenRetriesWarning("said"), HiddenRetriesWarning)
