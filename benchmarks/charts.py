@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from benchmarks.goodput.report import goodput
 from benchmarks.tables import spell_ns
@@ -13,52 +13,88 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["bars", "draw"]
+__all__ = ["Row", "bars", "draw"]
 
 _WIDTH: Final = 860
-_LABEL: Final = 220
-_VALUE: Final = 250
+_LETTER: Final = 7.9  # the width of one in a name, on average
+_COLUMN: Final = 92
 _ROW: Final = 26
 _STYLE: Final = """
 text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #24292f }
-.title { font-weight: 600; font-size: 15px } .note { font-size: 11.5px; fill: #57606a }
-.ours { fill: #1a7f37 } .peer { fill: #8c959f } .loss { fill: #cf222e }
+.title { font-weight: 600; font-size: 15px } .note { font-size: 11.5px; fill: #57606a } .bold { font-weight: 600 }
+.ours { fill: #1a7f37 } .ideal { fill: #54aeff } .peer { fill: #8c959f } .loss { fill: #cf222e }
+.tick { stroke: #d0d7de; stroke-width: 1 }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3 } .note { fill: #9198a1 }
-  .ours { fill: #3fb950 } .peer { fill: #6e7681 } .loss { fill: #f85149 }
+  .ours { fill: #3fb950 } .ideal { fill: #388bfd } .peer { fill: #6e7681 } .loss { fill: #f85149 }
+  .tick { stroke: #30363d }
 }
 """
+_KINDS: Final = {"stable_openai": "ours", "oracle": "ideal"}
 
 
-def bars(title: str, note: str, rows: Sequence[tuple[str, float, float, str]]) -> str:
-    """Draw horizontal bars.
+class Row(NamedTuple):
+    """One bar: its name, its length from 0 to 1, the part of the whole that was lost, and figures for the columns."""
+
+    name: str
+    length: float
+    lost: float
+    figures: tuple[str, ...]
+
+
+def bars(
+    title: str, note: str, rows: Sequence[Row], *, head: Sequence[str] = (), ticks: Sequence[tuple[float, str]] = ()
+) -> str:
+    """Draw horizontal bars, and their figures in columns on the right.
 
     Args:
         title: What they show.
         note: A line below.
-        rows: Name, length from 0 to 1, the part of that length that was lost, and the value in words.
+        rows: The bars.
+        head: What the columns are.
+        ticks: Places from 0 to 1 and their names, for a scale.
     """
-    height = 64 + _ROW * len(rows)
-    room = _WIDTH - _LABEL - _VALUE
+    columns = max(len(row.figures) for row in rows)
+    label = round(24 + _LETTER * max(len(row.name) for row in rows))
+    room = _WIDTH - label - columns * _COLUMN - 16
+    top = 60 if head or ticks else 36
+    height = top + 28 + _ROW * len(rows)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img">',
+        f"<title>{escape(title)}</title>",
         f"<style>{_STYLE}</style>",
         f'<text class="title" x="8" y="22">{escape(title)}</text>',
     ]
-    for number, (name, length, lost, value) in enumerate(rows):
-        top = 36 + _ROW * number
-        kind = "ours" if name.startswith("stable_openai") else "peer"
-        full, red = max(1.0, room * length), room * lost
-        parts += [
-            f'<text x="{_LABEL - 8}" y="{top + 15}" text-anchor="end">{escape(name)}</text>',
-            f'<rect class="{kind}" x="{_LABEL}" y="{top + 3}" width="{full:.1f}" height="{_ROW - 8}" rx="2"/>',
-        ]
-        if red >= 0.5:
-            left = f"{_LABEL + full:.1f}"
-            parts.append(f'<rect class="loss" x="{left}" y="{top + 3}" width="{red:.1f}" height="{_ROW - 8}" rx="2"/>')
-        parts.append(f'<text x="{_LABEL + full + red + 8:.1f}" y="{top + 15}">{escape(value)}</text>')
+    for place, word in ticks:
+        x = f"{label + room * place:.1f}"
+        parts.append(f'<line class="tick" x1="{x}" y1="{top - 2}" x2="{x}" y2="{top + _ROW * len(rows)}"/>')
+        parts.append(f'<text class="note" x="{x}" y="{top - 8}" text-anchor="middle">{escape(word)}</text>')
+    parts += [_figure(place - columns, top - 8, word, "note") for place, word in enumerate(head)]
+    for number, row in enumerate(rows):
+        parts += _row(row, top + _ROW * number, label, room)
     parts += [f'<text class="note" x="8" y="{height - 10}">{escape(note)}</text>', "</svg>"]
     return "\n".join(parts) + "\n"
+
+
+def _row(row: Row, top: int, label: int, room: float) -> list[str]:
+    kind = _KINDS.get(row.name.partition(",")[0].partition(":")[0], "peer")
+    weight = "bold" if kind == "ours" else "plain"
+    full, red = max(1.0, room * row.length), room * row.lost
+    size = f'y="{top + 3}" height="{_ROW - 8}" rx="2"'
+    parts = [
+        f'<text class="{weight}" x="{label - 8}" y="{top + 16}" text-anchor="end">{escape(row.name)}</text>',
+        f'<rect class="{kind}" x="{label}" width="{full:.1f}" {size}/>',
+    ]
+    if red >= 0.5:
+        parts.append(f'<rect class="loss" x="{label + full:.1f}" width="{red:.1f}" {size}/>')
+    last = len(row.figures)
+    return parts + [_figure(place - last, top + 16, word, weight) for place, word in enumerate(row.figures)]
+
+
+def _figure(place: int, y: int, word: str, kind: str) -> str:
+    """A figure in one of the columns, counted from the right."""
+    x = _WIDTH - 8 + (place + 1) * _COLUMN
+    return f'<text class="{kind}" x="{x}" y="{y}" text-anchor="end">{escape(word)}</text>'
 
 
 def draw(section: str, found: dict[str, Any], directory: Path) -> None:
@@ -77,21 +113,32 @@ def _overhead(found: dict[str, Any]) -> dict[str, str]:
     if not rows:
         return {}
     note = "Added to an empty function that succeeds at once; 10 keys with limits a minute and a day. Logarithmic."
-    return {"overhead": bars("What a call costs", note, _logarithmic(rows))}
+    return {"overhead": _logarithmic("What a call costs", note, rows)}
 
 
 def _import(found: dict[str, Any]) -> dict[str, str]:
     rows = {name: row["ms"] * 1e6 for name, row in found["rows"].items()}
-    named = {name.removeprefix("import ").replace("from stable_openai import ", "stable_openai: "): value
-             for name, value in rows.items()}  # fmt: skip
-    return {"import": bars("What importing takes", "In a fresh interpreter. Logarithmic.", _logarithmic(named))}
+    named = {_SHORT.get(name, name.removeprefix("import ")): value for name, value in rows.items()}
+    note = "In a fresh interpreter. First use: from stable_openai import KeyPool, stable. Logarithmic."
+    return {"import": _logarithmic("What importing takes", note, named)}
 
 
-def _logarithmic(rows: dict[str, float]) -> list[tuple[str, float, float, str]]:
-    low = math.log10(min(rows.values())) - 0.3
-    span = math.log10(max(rows.values())) - low
+_SHORT: Final = {"from stable_openai import KeyPool, stable": "stable_openai: first use"}
+
+
+def _logarithmic(title: str, note: str, rows: dict[str, float]) -> str:
+    """Bars on a scale of decades, with a line for each."""
+    first = math.log10(min(rows.values())) - 0.3
+    span = math.log10(max(rows.values())) - first
     ordered = sorted(rows.items(), key=lambda row: row[1])
-    return [(name, (math.log10(value) - low) / span, 0.0, spell_ns(value)) for name, value in ordered]
+    lines = [Row(name, (math.log10(value) - first) / span, 0.0, (spell_ns(value),)) for name, value in ordered]
+    decades = range(math.ceil(first), math.floor(first + span) + 1)
+    return bars(title, note, lines, ticks=[((d - first) / span, _spell_decade(d)) for d in decades])
+
+
+def _spell_decade(decade: int) -> str:
+    unit = ("ns", "µs", "ms", "s")[decade // 3]
+    return f"{10 ** (decade % 3)} {unit}"
 
 
 def _goodput(found: dict[str, Any]) -> dict[str, str]:
@@ -105,20 +152,34 @@ def _goodput(found: dict[str, Any]) -> dict[str, str]:
         rates = {name: goodput(row, rows.get("oracle")) for name, row in rows.items()}
         whole = {name: rates[name] * (1 + row["lost"] / max(1, row["answered"])) for name, row in rows.items()}
         longest = max(whole.values())
-        ordered = sorted(rows, key=lambda name: -rates[name])
         lines = [
-            (name, rates[name] / longest, (whole[name] - rates[name]) / longest, _spell(rates[name], rows[name]))
-            for name in ordered
+            Row(name, rates[name] / longest, (whole[name] - rates[name]) / longest, _figures(rates[name], rows[name]))
+            for name in sorted(rows, key=lambda name: -rates[name])
         ]
-        note = "Answers a second (red: requests lost meanwhile), 1 dead and 1 unpaid key and faults among the keys."
+        asked = max(row["answered"] + row["lost"] for row in rows.values())
+        note = f"{asked} requests; a dead key, an unpaid one and faults among the rest. Red: requests that were lost."
         slug = variant.replace(",", "").replace(" ", "-").lower()
-        pictures[f"goodput-{slug}"] = bars(f"A crawl at the limit: {variant}", note, lines)
+        pictures[f"goodput-{slug}"] = bars(f"Answers a second, at the limit: {variant}", note, lines, head=_HEAD)
     return pictures
 
 
-def _spell(rate: float, row: dict[str, Any]) -> str:
-    lost = f"{row['lost']} lost" if row["lost"] else "none lost"
-    return f"{rate:.1f}/s, {lost}, {row['rejected_per_1000']:.0f} 429s/1,000"
+_HEAD: Final = ("answers/s", "lost", "429s/1,000", "time")
 
 
-_DRAWERS: Final = {"overhead": _overhead, "goodput": _goodput, "import": _import}
+def _figures(rate: float, row: dict[str, Any]) -> tuple[str, ...]:
+    share = row["lost"] / max(1, row["answered"] + row["lost"])
+    lost = f"{row['lost']} ({share:.0%})" if row["lost"] else "none"
+    return f"{rate:.1f}", lost, f"{row['rejected_per_1000']:,.0f}", f"{row['seconds']:.1f} s"
+
+
+def _doors(found: dict[str, Any]) -> dict[str, str]:
+    rows = {name: row["per_second"] for name, row in found["rows"].items() if "per_second" in row}
+    if not rows:
+        return {}
+    best = max(rows.values())
+    note = "Requests a second of 64 threads against a simulated provider that takes 20 ms."
+    drawn = [Row(name, value / best, 0.0, (f"{value:.0f}/s",)) for name, value in rows.items()]
+    return {"doors": bars("A decorated function's clients", note, drawn)}
+
+
+_DRAWERS: Final = {"overhead": _overhead, "goodput": _goodput, "doors": _doors, "import": _import}

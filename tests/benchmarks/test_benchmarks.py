@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks.charts import draw
+from benchmarks.doors import __main__ as doors
+from benchmarks.doors.crawl import SHARED
 from benchmarks.environments import is_there
 from benchmarks.goodput import variants
 from benchmarks.overhead import scale, sections
@@ -45,3 +47,15 @@ def test_variants_and_their_best_time(variant):
     states = [key.state for key in variant.keys()]  # noqa: SIM118  # no mapping
     assert sorted(states) == ["dead", *["ok"] * len(variant.rpm), "unpaid"]
     assert 60.0 < variants.best_seconds(variant, 60.0) < 180.0
+
+
+def test_doors(capsys, tmp_path):
+    """A small crawl through one door is answered in full; tables and charts come of several, skipped ones included."""
+    shared = doors.run(SHARED, requests=8, threads=2)
+    assert (shared["answered"], shared["errors"]) == (8, {})
+    rows = doors.compare([{doors.AS_IS: {**shared, "per_second": 1.0}, SHARED: shared, "third": {"skipped": "later"}}])
+    assert rows[SHARED]["times_the_first"] == shared["per_second"]
+    doors.show(rows)
+    assert "third: skipped: later" in capsys.readouterr().out
+    draw("doors", json.loads(json.dumps({"rows": rows})), tmp_path)
+    assert ElementTree.parse(tmp_path / "doors.svg").getroot().tag.endswith("svg")
