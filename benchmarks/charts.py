@@ -168,7 +168,7 @@ _HEAD: Final = ("answers/s", "lost", "429s/1,000", "time")
 
 def _figures(rate: float, row: dict[str, Any]) -> tuple[str, ...]:
     share = row["lost"] / max(1, row["answered"] + row["lost"])
-    lost = f"{row['lost']} ({share:.0%})" if row["lost"] else "none"
+    lost = f"{row['lost']} ({share:{'.0%' if share >= 0.01 else '.1%'}})" if row["lost"] else "none"
     return f"{rate:.1f}", lost, f"{row['rejected_per_1000']:,.0f}", f"{row['seconds']:.1f} s"
 
 

@@ -12,6 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from .clients.openai_clients import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
     from .clock import ManualClock
+    from .conversation.chat import Chat
+    from .conversation.content import assistant_msg, system_msg, tool_msg, user_msg
+    from .conversation.group import GroupChat, MalformedAnswer
+    from .conversation.manager.manager import ChatManager
+    from .conversation.manager.messages import ChatMessage
+    from .conversation.manager.responses import ChatResponse
+    from .conversation.manager.setup import ChatSetup
     from .doors.decorator import stable
     from .errors import (
         ConfigurationError,
@@ -32,6 +39,9 @@ if TYPE_CHECKING:
     from .pool.pool import KeyPool as AKPool
     from .stores.orders import Candidate, Strategy
     from .stores.snapshots import KeyStatus, LaneStatus, WindowStatus
+    from .transports.httpx_transports import AsyncTransport, Transport
+    from .transports.requests_adapter import PoolAdapter
+    from .transports.requests_auth import PoolAuth
     from .verdict import Answer, Reason, Scope, Verdict, judge
 
 __all__ = [
@@ -39,10 +49,17 @@ __all__ = [
     "Answer",
     "AsyncAzureOpenAI",
     "AsyncOpenAI",
+    "AsyncTransport",
     "AzureOpenAI",
     "Candidate",
+    "Chat",
+    "ChatManager",
+    "ChatMessage",
+    "ChatResponse",
+    "ChatSetup",
     "ConfigurationError",
     "Event",
+    "GroupChat",
     "HiddenRetriesWarning",
     "InjectionError",
     "Key",
@@ -52,22 +69,30 @@ __all__ = [
     "LaneStatus",
     "Lease",
     "Limits",
+    "MalformedAnswer",
     "ManualClock",
     "NoKeyAvailable",
     "OpenAI",
+    "PoolAdapter",
+    "PoolAuth",
     "PoolClosed",
     "Reason",
     "RequestTooLarge",
     "Scope",
     "StableError",
     "Strategy",
+    "Transport",
     "Verdict",
     "Window",
     "WindowStatus",
     "__version__",
+    "assistant_msg",
     "judge",
     "share_connections",
     "stable",
+    "system_msg",
+    "tool_msg",
+    "user_msg",
 ]
 
 _HOMES: Final = {
@@ -75,10 +100,17 @@ _HOMES: Final = {
     "Answer": "verdict",
     "AsyncAzureOpenAI": "clients.openai_clients",
     "AsyncOpenAI": "clients.openai_clients",
+    "AsyncTransport": "transports.httpx_transports",
     "AzureOpenAI": "clients.openai_clients",
     "Candidate": "stores.orders",
+    "Chat": "conversation.chat",
+    "ChatManager": "conversation.manager.manager",
+    "ChatMessage": "conversation.manager.messages",
+    "ChatResponse": "conversation.manager.responses",
+    "ChatSetup": "conversation.manager.setup",
     "ConfigurationError": "errors",
     "Event": "pool.events",
+    "GroupChat": "conversation.group",
     "HiddenRetriesWarning": "failover.hidden_retries",
     "InjectionError": "errors",
     "Key": "keys",
@@ -88,21 +120,29 @@ _HOMES: Final = {
     "LaneStatus": "stores.snapshots",
     "Lease": "pool.lease",
     "Limits": "limits",
+    "MalformedAnswer": "conversation.group",
     "ManualClock": "clock",
     "NoKeyAvailable": "errors",
     "OpenAI": "clients.openai_clients",
+    "PoolAdapter": "transports.requests_adapter",
+    "PoolAuth": "transports.requests_auth",
     "PoolClosed": "errors",
     "Reason": "verdict",
     "RequestTooLarge": "errors",
     "Scope": "verdict",
     "StableError": "errors",
     "Strategy": "stores.orders",
+    "Transport": "transports.httpx_transports",
     "Verdict": "verdict",
     "Window": "limits",
     "WindowStatus": "stores.snapshots",
+    "assistant_msg": "conversation.content",
     "judge": "verdict",
     "share_connections": "legacy.sharing",
     "stable": "doors.decorator",
+    "system_msg": "conversation.content",
+    "tool_msg": "conversation.content",
+    "user_msg": "conversation.content",
 }
 _OTHER_NAMES: Final = {"AKPool": "KeyPool"}
 

@@ -112,6 +112,8 @@ def split_limits(value: Limits | Mapping[str, Any] | None, where: str) -> tuple[
 def as_keys(keys: str | Key | Iterable[str | Key | Mapping[str, Any]]) -> list[Key]:
     """Make keys of secrets, ``Key`` objects and mappings of their fields; names the place of a bad one.
 
+    An ``...`` among them is left out, so that a list that is copied from an example works.
+
     Raises:
         ConfigurationError: A key is bad, or the same secret or name stands there twice.
     """
@@ -124,6 +126,8 @@ def as_keys(keys: str | Key | Iterable[str | Key | Mapping[str, Any]]) -> list[K
     found: list[Key] = []
     seen: dict[str, int] = {}
     for index, entry in enumerate(entries):
+        if entry is ...:
+            continue  # "and so on", as examples have it: it stands for keys that aren't there
         key = _as_key(entry, f"keys[{index}]")
         if key.secret in seen:
             raise ConfigurationError(f"keys[{index}]", f"is the same as keys[{seen[key.secret]}] ({key.masked})")

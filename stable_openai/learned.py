@@ -77,9 +77,11 @@ class LearnedCount(SlidingCount):
             need = self.limit
         return max(super().ready_at(now, need), self._pause_until)
 
-    def state(self, limit: int, evidence: str) -> bool:
+    def state(self, now: float, limit: int, evidence: str) -> bool:
         """An answer states the limit; True if that is news."""
         news = limit != self.limit or self._try_at < _NEVER
+        if news:
+            self._early_at, self._guarded = now, -_NEVER  # nobody was early who did not know the limit
         self.resize(limit)
         self.evidence = evidence
         self._try_at = _NEVER
@@ -108,19 +110,10 @@ class LearnedCount(SlidingCount):
         self._held_back = False
         self._raised = 0
         self._estimated_at = now
-        self._pause_until = now + _PAUSE * self.period / limit
+        if not self.bursts:
+            self._pause_until = now + _PAUSE * self.period / limit
         self._try_at = now + self._periods * self.unit
         return news
-
-    def trim(self, now: float, used: int | None, flying: int) -> None:
-        """The provider has counted only so much, and may count what is under way: the rest it has rejected."""
-        surplus = 0 if used is None else self.limit - self.room(now) - used - flying
-        for entry in reversed(self.entries()):
-            if surplus <= 0:
-                break
-            by = min(surplus, entry.amount)
-            self.correct(entry, -by)
-            surplus -= by
 
     def forget(self) -> None:
         """Answers contradict the limit: only remember again."""

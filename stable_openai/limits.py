@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 from .errors import ConfigurationError
 
-__all__ = ["DAY", "MINUTE", "Limits", "Window", "as_limits"]
+__all__ = ["DAY", "MINUTE", "Limits", "Spread", "Window", "as_limits"]
 
 MINUTE: Final = 60.0
 DAY: Final = 86_400.0
@@ -59,6 +59,12 @@ class Window:
     def __str__(self) -> str:
         per = f"calendar {self.calendar} ({self.zone})" if self.calendar else _spell(self.seconds or 0.0)
         return f"{self.limit} {self.what} per {per}"
+
+
+class Spread(Window):
+    """A window that only spreads the grants of another: nobody enforces it."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +140,7 @@ def _windows_of(limits: Limits, scale: float, *, pace: bool) -> tuple[Window, ..
             found.append(Window(what, limit, seconds=seconds * scale))
     spreads = [window.seconds / window.limit for window in found if window.what == "requests" and window.seconds]
     if pace and spreads:
-        found.append(Window("requests", 1, seconds=max(spreads)))
+        found.append(Spread("requests", 1, seconds=max(spreads)))
     return tuple(sorted(found, key=lambda window: window.seconds or DAY))
 
 

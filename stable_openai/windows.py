@@ -16,10 +16,15 @@ from __future__ import annotations
 
 import datetime
 import zoneinfo
+from bisect import bisect_right
 from collections import deque
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from .limits import Spread
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .clock import Clock
     from .limits import Window
 
@@ -28,6 +33,12 @@ __all__ = ["AnyCount", "CalendarCount", "Entry", "SlidingCount", "make_count"]
 _MOST_GUARD: Final = 0.25  # of the period
 _LEAST_GUARD: Final = 0.005  # of the period: 0.3 s of a minute, which costs 0.5 % of the rate
 _TRAVEL: Final = 0.05  # seconds by which the ways of two requests may differ, however short the period is
+_ROOMY_TRAVEL: Final = 0.25  # the same, where a longer window is tighter by far, so that a guard costs no rate
+_MOST_TRAVEL: Final = 0.5  # seconds: a window of a second or so may have to be guarded for longer than a part of it
+_ROOMY: Final = 2.0  # times the rate of a longer window
+_EARLY: Final = 0.25  # of the period: who has to wait longer was not early, but wrong
+_INCIDENT: Final = 1 / 16  # of the period: rejections within it come together
+_REVIEW: Final = 30.0  # seconds at least between two looks at a guard: ways do not change with each short window
 _GUARD_KEPT: Final = 0.85  # of the guard, after each period without a rejection
 _PIECES: Final = 1024  # entries that a window holds at most, more or less: a limit above this is counted in pieces
 _MOMENTS: Final = 128  # parts of a period; what is joined lies in one of them
@@ -51,14 +62,18 @@ class SlidingCount:
     """A window of so many seconds up to now."""
 
     __slots__ = (
+        "_early_at",
         "_entries",
         "_grain",
         "_guard",
+        "_guarded",
         "_moment",
         "_review_at",
         "learned",
         "limit",
         "period",
+        "roomy",
+        "spreads",
         "used",
         "window",
     )
@@ -68,10 +83,13 @@ class SlidingCount:
         self.window = window
         self.limit = window.limit
         self.period = float(window.seconds)
-        self._guard = 0.0
+        self._guard = self._guarded = 0.0  # now, and when the last incident began
+        self._early_at = float("-inf")
         self._review_at = float("inf")
         self.used = 0
         self.learned = learned
+        self.roomy = False  # whether a longer window is tighter by far
+        self.spreads = isinstance(window, Spread)  # nobody enforces it, so the way that requests travel is no matter
         self._grain = window.limit // _PIECES
         self._moment = self.period / _MOMENTS
         self._entries = _NONE
@@ -105,7 +123,7 @@ class SlidingCount:
         return entry
 
     def extend(self, times: list[float]) -> None:
-        """Count one at each of these moments, in pieces where the limit is large."""
+        """Count one at each of these moments, the earliest first; in pieces where the limit is large."""
         piece = self._grain
         if piece <= 1:
             self.used += len(times)
@@ -114,9 +132,11 @@ class SlidingCount:
                 self._entries = deque()
             self._entries.extend([Entry(at, 1, at + guard) for at in times])
             return
-        for start in range(0, len(times), piece):
-            chunk = times[start : start + piece]
-            self.add(chunk[-1], len(chunk))
+        start, whole = 0, len(times)
+        while start < whole:
+            end = min(start + piece, bisect_right(times, times[start] + self._moment, start))
+            self.add(times[end - 1], end - start)
+            start = end
 
     def arrived(self, entry: Entry, now: float) -> None:
         """The answer has come, so the request had arrived by now."""
@@ -138,10 +158,12 @@ class SlidingCount:
         missing = need - self.room(now)
         if missing <= 0:
             return now
-        for entry in self._entries:
+        at = float("-inf")
+        for entry in self._entries:  # none leaves before those ahead of it
+            at = max(at, entry.at)
             missing -= entry.amount
             if missing <= 0:
-                return entry.at + self.period
+                return at + self.period
         return now
 
     def resize(self, limit: int) -> None:
@@ -161,6 +183,16 @@ class SlidingCount:
             found += entry.amount
         return found
 
+    def granted_since(self, moment: float) -> int:
+        """How much was granted after a moment."""
+        return sum(entry.amount for entry in self._entries if entry.first > moment)
+
+    def take_back(self) -> None:
+        """Forget the last one: the provider does not count it."""
+        last = next((entry for entry in reversed(self._entries) if entry.amount), None)
+        if last is not None:
+            self.correct(last, -1)
+
     def entries(self) -> tuple[Entry, ...]:
         """What is counted now, the oldest first."""
         return tuple(self._entries)
@@ -174,19 +206,41 @@ class SlidingCount:
         self._entries = deque(entries)
         self.used = sum(entry.amount for entry in entries)
 
-    def guard(self, now: float, by: float | None = 0.0) -> None:
-        """Keep entries longer: by so many seconds, at least the least guard; None for twice as long as now."""
-        if by is None:
-            by = 2.0 * self._guard
-        by = min(max(by, _LEAST_GUARD * self.period, _TRAVEL), _MOST_GUARD * self.period)
-        if by > self._guard:
-            self._set_guard(now, by)
+    def guard(self, now: float, by: float = 0.0) -> None:
+        """Keep entries longer: by so many seconds, at least the least guard."""
+        least = _ROOMY_TRAVEL if self.roomy else _TRAVEL
+        self._raise_guard(now, min(max(by, _LEAST_GUARD * self.period, least), _MOST_GUARD * self.period))
+
+    def early(self, now: float, by: float | None) -> None:
+        """A request was let go so much too early (None: nobody knows): keep entries longer by that.
+
+        Rejections that come together are one incident: what was sent before the first of them tells nothing new.
+        """
+        if now - self._early_at > max(_INCIDENT * self.period, _MOST_TRAVEL):
+            self._early_at, self._guarded = now, self._guard
+        by = max(self._guarded + (self._guarded if by is None else by), _LEAST_GUARD * self.period, _TRAVEL)
+        self._raise_guard(now, min(by, max(_MOST_GUARD * self.period, min(self.period, _MOST_TRAVEL))))
+
+    def compare(self, others: Iterable[SlidingCount]) -> None:
+        """See whether a longer window is tighter by far."""
+        rate = self.limit / self.period
+        self.roomy = any(other.period > self.period and _ROOMY * other.limit / other.period < rate for other in others)
+
+    def forgives(self, wait: float) -> bool:
+        """Whether a request that is told to wait so long may have been let go a little early, and no more."""
+        return wait <= max(_EARLY * self.period, min(self.period, _MOST_TRAVEL))
+
+    def _raise_guard(self, now: float, guard: float) -> None:
+        if guard > self._guard and not self.spreads:
+            self._set_guard(now, guard)
+            for entry in self._entries:  # what is counted already has travelled as far
+                entry.at = max(entry.at, entry.first + guard)
 
     def _set_guard(self, now: float, guard: float) -> None:
         if guard < _LEAST_GUARD * self.period:
             self._guard, self._review_at = 0.0, float("inf")
         else:
-            self._guard, self._review_at = guard, now + self.period
+            self._guard, self._review_at = guard, now + max(self.period, _REVIEW)
 
 
 class CalendarCount:
@@ -247,7 +301,7 @@ class CalendarCount:
         """Change the limit; what was counted stays counted."""
         self.limit = limit
 
-    def guard(self, now: float, by: float | None = 0.0) -> None:
+    def guard(self, now: float, by: float = 0.0) -> None:
         """A day is a day: nothing to guard against."""
 
     def __str__(self) -> str:

@@ -35,9 +35,9 @@ def clients_of(variant: variants.Variant, *, quick: bool) -> list[str]:
     if variant.everyone:
         found += ["LiteLLM shuffle", "stable-openai 0.1.1"] if quick else REST
     if "by_second" in variant.settings:
-        found.insert(2, "stable_openai, pace")
+        found[1:2] = ["oracle, paced", "stable_openai", "stable_openai, rpm alone", "stable_openai, pace"]
     if variant.settings.get("algorithm") == "bucket":
-        found.insert(1, "oracle, sliding")
+        found.insert(1, "oracle, refill")
     return found
 
 
@@ -60,8 +60,9 @@ def run(variant: variants.Variant, client: str, minute: float) -> dict[str, Any]
             "requests": variant.requests,
             "threads": THREADS,
             "told": variant.told,
-            "pace": client == "stable_openai, pace",
-            "bucket": client == "oracle" and variant.settings.get("algorithm") == "bucket",
+            "told_seconds": client == "stable_openai",
+            "pace": client.endswith((", pace", ", paced")),
+            "refill": client == "oracle, refill",
             "deadline": 4 * best + 10 * minute / 60,
         }
         python = OLD.python if old else sys.executable

@@ -58,7 +58,7 @@ def ours(spec: dict[str, Any]) -> Callable[[str], Any]:
     def limits(key: dict[str, Any]) -> Limits:
         if not spec["told"]:
             return Limits()
-        extra = () if spec["pace"] else key["windows"][1:]
+        extra = key["windows"][1:] if spec["told_seconds"] else ()
         return Limits(rpm=key["rpm"], windows=tuple(Window("requests", most, seconds=s) for most, s in extra))
 
     clients = _clients(spec)
@@ -212,17 +212,18 @@ def old(spec: dict[str, Any]) -> Callable[[str], Any]:
 
 
 def oracle(spec: dict[str, Any]) -> Callable[[str], Any]:
-    """Knows the limits, the keys that work, and how the provider counts."""
+    """Knows the limits and the keys that work, and when its requests have arrived."""
     import openai
     from oracle import BucketSlots, Oracle, SlidingSlots
 
     clients = _clients(spec)
-    slots = {
-        key["secret"]: BucketSlots(key["rpm"], spec["minute"]) if spec["bucket"] else SlidingSlots(key["windows"])
-        for key in spec["keys"]
-        if key["state"] == "ok"
-    }
-    seer = Oracle(slots)
+
+    def slots(key: dict[str, Any]) -> BucketSlots | SlidingSlots:
+        if spec["refill"]:
+            return BucketSlots(key["rpm"], spec["minute"])
+        return SlidingSlots(key["windows"], spec["minute"] / key["rpm"] if spec["pace"] else 0.0)
+
+    seer = Oracle({key["secret"]: slots(key) for key in spec["keys"] if key["state"] == "ok"})
     errors = (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError)
 
     def ask(prompt: str) -> Any:
@@ -245,8 +246,10 @@ def oracle(spec: dict[str, Any]) -> Callable[[str], Any]:
 
 CRAWLERS: Final[dict[str, Callable[[dict[str, Any]], Callable[[str], Any]]]] = {
     "oracle": oracle,
-    "oracle, sliding": oracle,
+    "oracle, refill": oracle,
+    "oracle, paced": oracle,
     "stable_openai": ours,
+    "stable_openai, rpm alone": ours,
     "stable_openai, pace": ours,
     "openai's retries": openai_retries,
     "tenacity": tenacity_backoff,

@@ -1,8 +1,9 @@
 """The oracle: it knows which keys work and what their limits are, and reserves a slot before it sends.
 
-It is told which algorithm the provider counts by, too, which no client can know. For a sliding window, a slot is free
-again one window after its request has arrived; that moment it works out from the answer (which tells how long the
-provider took), so it wastes nothing but the way there and back.
+A slot is free again one window after its request has arrived; that moment it works out from the answer (which tells
+how long the provider took), so it wastes nothing but the way there and back. Two more oracles follow other rules: one
+knows that the provider refills a bucket, and sends more than the limit in its first minute; one spreads its requests
+evenly, as `pace=True` does.
 """
 
 from __future__ import annotations
@@ -18,16 +19,17 @@ _SLACK_S: Final = 0.001
 
 
 class SlidingSlots:
-    """The slots of a key whose provider counts by sliding windows."""
+    """The slots of a key that keeps to its limits in any window, and sends no two within ``gap`` seconds."""
 
-    def __init__(self, windows: list[tuple[int, float]]) -> None:
+    def __init__(self, windows: list[tuple[int, float]], gap: float = 0.0) -> None:
         self._windows = windows
+        self._gap, self._next = gap, 0.0
         self._kept = max(limit for limit, _ in windows)
         self._arrivals: list[list[float]] = []
 
     def free_at(self) -> float:
         """When there is a slot."""
-        at = 0.0
+        at = self._next
         for limit, seconds in self._windows:
             if len(self._arrivals) >= limit:
                 at = max(at, self._arrivals[-limit][0] + seconds + _SLACK_S)
@@ -35,6 +37,7 @@ class SlidingSlots:
 
     def take(self, now: float) -> list[float]:
         """Take one."""
+        self._next = now + self._gap if self._gap else 0.0
         arrival = [now + _ON_THE_WAY_S]
         self._arrivals.append(arrival)
         self.sort()

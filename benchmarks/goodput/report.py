@@ -8,6 +8,7 @@ from benchmarks.tables import table
 
 __all__ = ["chosen", "goodput", "show"]
 
+_OF = {"stable_openai, pace": "oracle, paced"}  # who is to be compared with an oracle of his own rule as well
 _HEAD = ("", "time", "to best", "answered", "lost", "429s/1,000", "p50", "p99", "goodput", "of oracle", "lost by")
 
 
@@ -33,6 +34,9 @@ def show(name: str, part: dict[str, Any]) -> None:
             lines.append([client, "failed", *[""] * 8, row["failed"][0][:60]])
             continue
         of_oracle = f"{goodput(row, oracle) / goodput(oracle):.1%}" if oracle and "failed" not in oracle else ""
+        peer = rows.get(_OF.get(client, ""))
+        if peer and "failed" not in peer:
+            of_oracle += f" ({goodput(row) / goodput(peer):.1%} of paced)"
         lines.append(
             [
                 client,

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_EXTRA: Final = frozenset({"aiohttp", "click", "matplotlib", "rich"})  # what the extra `cli` brings
+_EXTRA: Final = frozenset({"aiohttp", "click", "matplotlib", "prompt_toolkit", "rich"})  # what the extra `cli` brings
+_SECOND_NAME: Final = "openai2"  # that of an older program, for its users
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -26,7 +27,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         from .group import group
 
-        group.main(None if args is None else list(args), prog_name="stable-openai")
+        group.main(None if args is None else list(args), prog_name=_program())
     except ImportError as error:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRA:
@@ -39,3 +40,9 @@ def main(args: Sequence[str] | None = None) -> int:
         return 2
     except SystemExit as end:  # click ends each command so
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+
+
+def _program() -> str:
+    """The name under which it was called: one of its two."""
+    called = sys.argv[0].replace("\\", "/").rpartition("/")[2].partition(".")[0]
+    return called if called == _SECOND_NAME else "stable-openai"

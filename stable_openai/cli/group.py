@@ -10,8 +10,15 @@ import click
 __all__ = ["group"]
 
 _HOMES: Final = {
+    "chat": "stable_openai.cli.chat.command",
+    "newchat": "stable_openai.cli.chat.newchat",
+    "add_apikey": "stable_openai.cli.keys.add",
+    "read_apikey": "stable_openai.cli.keys.read",
+    "clear_apikey": "stable_openai.cli.keys.clear",
+    "status": "stable_openai.cli.status",
     "demo": "stable_openai.cli.demo.command",
     "simulate": "stable_openai.cli.simulate",
+    "completion": "stable_openai.cli.completion",
 }
 
 
@@ -22,7 +29,7 @@ class _LazyGroup(click.Group):
         return list(_HOMES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        home = _HOMES.get(cmd_name)
+        home = _HOMES.get(cmd_name.replace("-", "_"))  # add-apikey is add_apikey
         if home is None:
             return None
         command: click.Command = importlib.import_module(home).command
@@ -36,6 +43,9 @@ def group() -> None:
 
     \b
     Examples:
+      stable-openai add_apikey                  keep a key for the terminal; you are asked for it
+      stable-openai chat                        talk to a model, or go on with the last conversation
+      echo "Why?" | stable-openai chat          one answer, and nothing else, to the output
       stable-openai demo                        watch a crawl go through six keys, good and bad
       stable-openai demo --plot timeline.png    and draw what each key did when
       stable-openai simulate --keys 5 --rpm 60  a provider on this machine to rehearse against

@@ -38,6 +38,7 @@ class DropIn:
     """Mixed into a subclass of one of openai's clients, in front of the seam; ``OpenAI`` tells of its parameters."""
 
     _aims: ClassVar[type[Aim]] = Aim
+    _takes_environment: ClassVar[bool] = True
     _source: Source = Source()
 
     def __init__(
@@ -50,7 +51,12 @@ class DropIn:
         affinity: Hashable | None = None,
         **options: Any,
     ) -> None:
-        source = source_of(api_key, pool, has_other_credentials=self._has_other_credentials(options))
+        source = source_of(
+            api_key,
+            pool,
+            has_other_credentials=self._has_other_credentials(options),
+            environment=self._takes_environment,
+        )
         given = source.placeholder if source.placeholder is not None else api_key
         super().__init__(api_key=given, **options)  # type: ignore[call-arg]  # openai's own
         self._source = source.with_options(max_wait, total_timeout, affinity)
@@ -104,7 +110,7 @@ class DropIn:
         pool = self._source.current_pool() if self._is_pooled() else None
         self._forks = forks.renew_connections(self, self._forks)
         if pool is None:
-            if self._is_pooled():
+            if self._is_pooled() and not self._source.own:
                 raise as_client_error(PoolClosed("the KeyManager of this client is no more: call KeyManager(keys)"))
             return None
         retries = options.get_max_retries(self.max_retries)  # type: ignore[attr-defined]  # openai's own

@@ -27,9 +27,9 @@ class OpenAI(DropIn, SyncSeam, openai.OpenAI):
     none, ``NoKeyAvailable`` (which is an ``openai.OpenAIError`` here).
 
     Args:
-        api_key: As openai takes it: one key, or a function that gets one (which is not rotated); further a list of
-            keys or a ``KeyPool``. None: the process-wide ``KeyManager``, else ``OPENAI_API_KEYS``,
-            ``OPENAI_API_KEY_1…``, ``OPENAI_API_KEY``.
+        api_key: As openai takes it, one key or a function that gets one: there is nothing to fail over to, then, and
+            all is openai's own; or a list of keys, or a ``KeyPool``. None: the process-wide ``KeyManager``, else
+            ``OPENAI_API_KEYS``, ``OPENAI_API_KEY_1…``, ``OPENAI_API_KEY``.
         pool: A ``KeyPool``, in place of ``api_key``.
         max_wait: The longest that a request waits for a key, in seconds; None: the pool's.
         total_timeout: The longest that a request takes in all, waits and attempts together, in seconds; None: the
@@ -53,9 +53,10 @@ class _Azure(DropIn):
     """What the two Azure clients have in common."""
 
     _aims = AzureAim
+    _takes_environment = False
 
     def _has_other_credentials(self, options: Mapping[str, Any]) -> bool:
-        # The keys of the process-wide pool are OpenAI's, unless nothing says otherwise.
+        # Where Azure's own credential is at hand, the process-wide pool's keys are taken for OpenAI's.
         ambient = ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN")
         return super()._has_other_credentials(options) or any(os.environ.get(name) for name in ambient)
 

@@ -47,6 +47,14 @@ class _Seam:
         """Begin an exchange; None: the request is none of the pool's."""
         raise NotImplementedError
 
+    def copy(self, **options: Any) -> Any:
+        """As openai has it; also from within a request, as its hooks may."""
+        token = _current.set(None)  # so that what stands for the HTTP client does not get into the copy
+        try:
+            return super().copy(**options)  # type: ignore[misc]  # openai's own
+        finally:
+            _current.reset(token)
+
     def _should_retry(self, response: Any) -> bool:
         exchange = _exchange_of(self)
         if exchange is not None and exchange.is_over:

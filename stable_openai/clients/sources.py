@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Keys: TypeAlias = str | Key | KeyPool | Iterable[str | Key | Mapping[str, Any]]
 
-__all__ = ["Source", "single_pool", "source_of"]
+__all__ = ["Source", "as_pool", "single_pool", "source_of"]
 
 _EMPTY_POOL: Final = Secret("the-pool-has-no-keys-yet")
 _PATIENCE: Final = Patience()
@@ -37,33 +37,28 @@ class Source:
     Attributes:
         placeholder: What the client has as its ``api_key``; None: that is the caller's own, and goes unrotated.
         pool: The pool that it was given.
-        single: The one key that it was given.
         ambient: Whether it was given nothing, so that the ``KeyManager`` comes first.
+        own: Whether the placeholder is the one key of the environment, which serves where there is no ``KeyManager``.
+        environment: Whether the environment's keys are the client's.
         patience: ``max_wait`` and ``timeout``, in seconds.
         affinity: What its requests belong to.
     """
 
     placeholder: str | None = field(default=None, repr=False)
     pool: KeyPool | None = None
-    single: str | None = field(default=None, repr=False)
     ambient: bool = False
+    own: bool = False
+    environment: bool = True
     patience: Patience = _PATIENCE
     affinity: Hashable | None = None
-    _held: list[KeyPool] = field(default_factory=list, repr=False, compare=False)
 
     def current_pool(self) -> KeyPool | None:
         """The pool of the requests that are made now."""
         if self.pool is not None:
             return self.pool
         if self.ambient:
-            manager = _process_wide()
-            if manager is not None:
-                return manager
-        if self.single is None:
-            return None
-        if not self._held:
-            self._held.append(single_pool(self.single))  # it lives as long as this client, or a copy of it
-        return self._held[0]
+            return _process_wide(environment=self.environment)
+        return None
 
     def with_options(self, max_wait: float | None, total_timeout: float | None, affinity: Hashable | None) -> Source:
         """The same source with some of its bounds changed; None leaves one as it is."""
@@ -77,8 +72,8 @@ class Source:
         return replace(self, patience=patience, affinity=self.affinity if affinity is None else affinity)
 
 
-def source_of(  # noqa: PLR0911  # one return for each kind
-    api_key: Any, pool: Any, *, has_other_credentials: bool
+def source_of(  # one return for each kind
+    api_key: Any, pool: Any, *, has_other_credentials: bool, environment: bool = True
 ) -> Source:
     """Find where a client's keys come from.
 
@@ -86,6 +81,7 @@ def source_of(  # noqa: PLR0911  # one return for each kind
         api_key: A secret, keys, a pool, a function that gets one, or None.
         pool: A pool, or keys for one, or None.
         has_other_credentials: Whether the client was given a credential of another kind.
+        environment: Whether the keys that the environment holds are the client's: OpenAI's are not for Azure.
 
     Raises:
         ConfigurationError: The keys are wrong, or the two contradict each other.
@@ -95,19 +91,16 @@ def source_of(  # noqa: PLR0911  # one return for each kind
         if api_key is not None:
             raise ConfigurationError("api_key", "is given together with pool: give the keys in one of the two")
         return _of_pool(pool, "pool")
-    if isinstance(api_key, str):
-        return Source(api_key, single=api_key) if api_key else Source()
-    if callable(api_key) and not isinstance(api_key, KeyPool):
-        return Source()
+    if isinstance(api_key, str) or (callable(api_key) and not isinstance(api_key, KeyPool)):
+        return Source()  # there is nothing to fail over to: all is openai's own
     if api_key is not None:
         return _of_pool(api_key, "api_key")
     if has_other_credentials:
         return Source()
-    manager = _process_wide()
+    manager = _process_wide(environment=environment)
     if manager is not None:
-        return Source(_first_of(manager), ambient=True)
-    single = hide(os.environ.get("OPENAI_API_KEY") or None)
-    return Source(single, single=single, ambient=True)
+        return Source(_first_of(manager), ambient=True, environment=environment)
+    return Source(hide(os.environ.get("OPENAI_API_KEY") or None), ambient=True, own=True) if environment else Source()
 
 
 def _of_pool(given: Any, name: str) -> Source:
@@ -128,7 +121,7 @@ def _first_of(pool: KeyPool) -> str:
 
 
 def single_pool(secret: str) -> KeyPool:
-    """The pool of one key that all clients with this key share, as long as one of them lives."""
+    """The pool of one key that all who ask for this key's share, as long as one of them lives."""
     found = _singles.get(secret)
     if found is None:
         # Two threads at once may make two: then each counts for itself what one key may do anyway.
@@ -136,13 +129,26 @@ def single_pool(secret: str) -> KeyPool:
     return found
 
 
-def _process_wide() -> KeyPool | None:
+def _process_wide(*, environment: bool = True) -> KeyPool | None:
     """The ``KeyManager`` that runs, or one that the environment has several keys for."""
     manager = KeyManager.instance
     if manager is not None and not manager.closed:
         return manager
-    return KeyManager() if _environment_has_several() else None
+    return KeyManager() if environment and _environment_has_several() else None
 
 
 def _environment_has_several() -> bool:
     return any(value and _SEVERAL.fullmatch(name) for name, value in os.environ.items())
+
+
+def as_pool(api_key: Any) -> Any:
+    """Keys as the pool of them, so that several clients share it; a pool, None or a function as it is.
+
+    One key makes a pool, too: conversations wait until it may be used again, where openai's client would give up.
+    """
+    api_key = hide(api_key)
+    if isinstance(api_key, str):
+        return single_pool(api_key)
+    if api_key is None or isinstance(api_key, KeyPool) or callable(api_key):
+        return api_key
+    return _of_pool(api_key, "api_key").pool

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from stable_openai.errors import ConfigurationError
-from stable_openai.failover.attempts import Call
+from stable_openai.failover.calls import Call
 from stable_openai.failover.patience import Patience
 from stable_openai.failover.relays import PassOn, pass_on, relay
 from stable_openai.pool import manager

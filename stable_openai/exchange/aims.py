@@ -37,30 +37,31 @@ class Aim:
 
     def is_ours(self, request: Any) -> bool:
         """Whether a request carries the credential that the client writes by itself."""
-        return self._header(request.headers) is not None
+        return bool(self._headers(request.headers))
 
-    def _header(self, headers: Mapping[str, str]) -> str | None:
+    def _headers(self, headers: Mapping[str, str]) -> list[str]:
+        """The headers that carry it: older openai's Azure clients send both."""
         if self._placeholder is None:
-            return "Authorization"
-        if headers.get("Authorization") == _BEARER + self._placeholder:
-            return "Authorization"
-        return "api-key" if headers.get("api-key") == self._placeholder else None
+            return ["Authorization"]
+        written = {"Authorization": _BEARER + self._placeholder, "api-key": self._placeholder}
+        return [header for header, value in written.items() if headers.get(header) == value]
 
     def addressed(self, request: Any, key: Key, model: str | None) -> Any:
-        """The same request under a key: a copy, so that what the caller holds stays as it was.
+        """The same request under a key: itself where it is that already, else a copy, so that the caller's stays.
 
         Args:
             request: An httpx request.
             key: The key that was granted for it.
             model: The model that it is for.
         """
-        header = self._header(request.headers)
+        moved = self.moved(str(request.url), key, model)
+        if moved is None and key.secret == self._placeholder:
+            return request
         copied = object.__new__(type(request))
         copied.__dict__.update(request.__dict__)
         copied.headers = request.headers.copy()
-        if header is not None:
+        for header in self._headers(request.headers):
             copied.headers[header] = Secret(key.secret if header == "api-key" else f"{_BEARER}{key.secret!s}")
-        moved = self.moved(str(request.url), key, model)
         if moved is not None:
             copied.url = url = type(request.url)(moved)
             copied.headers["Host"] = url.netloc.decode("ascii")
@@ -81,9 +82,14 @@ class AzureAim(Aim):
 
     __slots__ = ()
 
+    def is_ours(self, request: Any) -> bool:
+        """As ``Aim`` has it; an ``api-key`` of the caller's own wins over what older openai sends beside it."""
+        own = request.headers.get("api-key")
+        return (own is None or own == self._placeholder) and super().is_ours(request)
+
     def moved(self, url: str, key: Key, model: str | None) -> str | None:
         """The address under a key: its endpoint, and its deployment of the model."""
-        endpoint, found, rest = url.partition(_AZURE_ROOT)
+        endpoint, found, rest = _parts(url)
         if not found:
             return None
         root = endpoint if key.base_url is None else _endpoint(key.base_url)
@@ -97,4 +103,11 @@ class AzureAim(Aim):
 
 def _endpoint(base_url: str) -> str:
     """An Azure resource's endpoint, of that or of a base URL such as ``https://…/openai``."""
-    return f"{base_url.rstrip('/')}/".partition(_AZURE_ROOT)[0].rstrip("/")
+    return _parts(f"{base_url.rstrip('/')}/")[0].rstrip("/")
+
+
+def _parts(url: str) -> tuple[str, str, str]:
+    """The endpoint, Azure's root where it has one, and what is beneath that; a host may be called as the root is."""
+    scheme, found, rest = url.partition("://")
+    host, root, path = rest.partition(_AZURE_ROOT)
+    return f"{scheme}{found}{host}", root, path

@@ -44,14 +44,14 @@ def send(exchange: Exchange, request: Any, transmit: Callable[[Any], Any]) -> An
             elif not response.is_closed:
                 watch = exchange.watch(response)
                 stream = watched(response, watch)
-                stream.read_ahead()
+                stream.begin(ahead=exchange.reads_ahead)
         except BaseException as error:
             if response is not None:
                 response.close()
-            if not exchange.broke(error, request):
+            if not exchange.broke(error):
                 raise
             continue
-        if exchange.ends(request, response, watch):
+        if exchange.ends(response, watch):
             if stream is not None:
                 stream.pass_on(exchange)
             elif not exchange.is_error(response):
@@ -77,17 +77,17 @@ async def asend(exchange: Exchange, request: Any, transmit: Callable[[Any], Awai
             elif not response.is_closed:
                 watch = exchange.watch(response)
                 stream = watched_async(response, watch)
-                await stream.read_ahead()
+                await stream.begin(ahead=exchange.reads_ahead)
         except BaseException as error:
             try:
                 if response is not None:
                     await response.aclose()
             finally:  # a task may be cancelled once more
-                goes_on = exchange.broke(error, request)
+                goes_on = exchange.broke(error)
             if not goes_on:
                 raise
             continue
-        if exchange.ends(request, response, watch):
+        if exchange.ends(response, watch):
             if stream is not None:
                 stream.pass_on(exchange)
             elif not exchange.is_error(response):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from stable_openai.errors import NoKeyAvailable
-from stable_openai.failover.attempts import Call
+from stable_openai.failover.calls import Call
 from stable_openai.failover.notes import note_attempts
 from stable_openai.failover.patience import Patience
 from stable_openai.pool.usage import tokens_used
@@ -53,7 +54,7 @@ class Exchange:
             that: the client takes a 200 for the end.
     """
 
-    __slots__ = ("_last", "_retries", "aim", "call")
+    __slots__ = ("_last", "_replayable", "_retries", "aim", "call")
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class Exchange:
         self.call = Call(pool, patience, model, tokens, backs_off=backs_off)
         self.call.ask.affinity = affinity
         self._last: Any = None
+        self._replayable: bool | None = None
 
     def attempts(self) -> Attempts:
         """The attempts, one after the other."""
@@ -79,6 +81,8 @@ class Exchange:
 
     def outgoing(self, request: Any, attempt: Attempt) -> Any:
         """The request as it is sent under the key of this attempt."""
+        if self._replayable is None:
+            self._replayable = is_replayable(request)  # as long as nobody has begun to read it
         return self.aim.addressed(request, attempt.key, self.call.ask.model)
 
     def without_key(self, error: StableError) -> Any:
@@ -91,23 +95,27 @@ class Exchange:
             raise Ended(error)
         return self._last
 
-    def broke(self, error: BaseException, request: Any) -> bool:
+    def broke(self, error: BaseException) -> bool:
         """Sending it failed: settle; whether to go on at once."""
-        return self.call.failed(error) and is_replayable(request)
+        return self.call.failed(error) and bool(self._replayable)
 
     def is_error(self, response: Any) -> bool:
         """Whether a response tells of an error by its status: its body is read before it is judged."""
         return bool(response.status_code >= _ERRORS_FROM)
 
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether a stream is read up to its first content before it is passed on: where there is another key."""
+        return len(self.call.pool) > 1
+
     def watch(self, response: Any) -> EventWatch | None:
         """What reads the events of a response as they pass, where it is a stream of events."""
         return watch_of(response)
 
-    def ends(self, request: Any, response: Any, watch: EventWatch | None = None) -> bool:
+    def ends(self, response: Any, watch: EventWatch | None = None) -> bool:
         """Whether a response ends the request; False: it is settled, and another key may do better.
 
         Args:
-            request: The request that it answers.
             response: The response, with its body read (an error) or still open (a stream).
             watch: What has read the beginning of a stream of events.
         """
@@ -122,13 +130,13 @@ class Exchange:
             goes_on = call.rejected(refused)
         finally:
             call.backs_off = theirs
-        return not (goes_on and is_replayable(request))
+        return not (goes_on and self._replayable)
 
     def _tells_of_error(self, response: Any) -> bool:
         if self.is_error(response):
             return True
         body = getattr(response, "_content", b"")  # only what has been read: nothing is consumed here
-        if b'"error"' not in body[:_LOOKED_AT]:
+        if b'"error"' not in body[:_LOOKED_AT] or is_object(body):
             return False
         return self.call.pool.judge(response).reason is not Reason.OK
 
@@ -162,17 +170,29 @@ class Exchange:
         verdict = self.call.verdict
         if verdict is None or verdict.is_request_fault:
             return False  # the client knows best: it sends a 409 again
-        return not verdict.is_provider_trouble or self._troubles > self._retries
+        return not verdict.is_provider_trouble or self._troubles > self._retries or self.call.is_late
 
     @property
     def _troubles(self) -> int:
         return sum(record.verdict.is_provider_trouble for record in self.call.records)
 
 
+def is_object(body: bytes) -> bool:
+    """Whether a body is one of OpenAI's objects: the ``error`` of a job that has failed refuses no request."""
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and ("object" in found or "id" in found)
+
+
 def is_replayable(request: Any) -> bool:
     """Whether a request's body can be sent a second time."""
     if hasattr(request, "_content"):
         return True
+    if hasattr(request, "_body_position"):  # requests': where in a file it began, if that can be told
+        body = request.body
+        return body is None or isinstance(body, (str, bytes)) or isinstance(request._body_position, int)  # noqa: SLF001
     fields = getattr(request.stream, "fields", None)  # of a multipart body: httpx rewinds files that can be
     if fields is None:
         return False

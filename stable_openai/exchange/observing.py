@@ -79,7 +79,7 @@ def observe(observation: Observation, request: Any, transmit: Callable[[Any], An
     watch = observation.seen(response)
     if not response.is_closed and response.status_code < _ERRORS_FROM:
         stream = watched(response, watch)
-        stream.begin()
+        stream.begin(ahead=False)
         stream.pass_on(observation.hold())
     return response
 
@@ -90,6 +90,6 @@ async def aobserve(observation: Observation, request: Any, transmit: Callable[[A
     watch = observation.seen(response)
     if not response.is_closed and response.status_code < _ERRORS_FROM:
         stream = watched_async(response, watch)
-        stream.begin()
+        await stream.begin(ahead=False)
         stream.pass_on(observation.hold())
     return response

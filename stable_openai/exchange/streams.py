@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 from typing import TYPE_CHECKING, Any
@@ -46,12 +47,12 @@ class _Watched:
         exchange, self._exchange = self._exchange, None
         if isinstance(error, GeneratorExit) or (self._watch is not None and self._watch.error is not None):
             error = None  # closed, as one may; or over already, by an error event
-        if exchange is not None:
+        # While the interpreter ends nothing can be counted on, and nobody waits for the key any more.
+        if exchange is not None and not sys.is_finalizing():
             exchange.ended_late(self._response, self._watch, error)
 
     def __del__(self) -> None:
-        if not sys.is_finalizing():  # nothing can be counted on then, and nobody waits for the key any more
-            self._end()
+        self._end()
 
 
 class WatchedStream(_Watched):
@@ -59,14 +60,10 @@ class WatchedStream(_Watched):
 
     _pieces: Iterator[bytes]
 
-    def begin(self) -> None:
-        """Ready to be passed on, with nothing read ahead."""
+    def begin(self, *, ahead: bool) -> None:
+        """Begin; ``ahead``: read until content begins, an error event comes, or the stream is over."""
         self._pieces = iter(self._inner)
-
-    def read_ahead(self) -> None:
-        """Read until content begins, an error event comes, or the stream is over."""
-        self.begin()
-        watch = self._watch
+        watch = self._watch if ahead else None
         while watch is not None and not watch.decided:
             piece = next(self._pieces, None)
             if piece is None:
@@ -107,14 +104,10 @@ class WatchedAsyncStream(_Watched):
 
     _pieces: AsyncIterator[bytes]
 
-    def begin(self) -> None:
-        """Ready to be passed on, with nothing read ahead."""
+    async def begin(self, *, ahead: bool) -> None:
+        """Begin; ``ahead``: read until content begins, an error event comes, or the stream is over."""
         self._pieces = aiter(self._inner)
-
-    async def read_ahead(self) -> None:
-        """Read until content begins, an error event comes, or the stream is over."""
-        self.begin()
-        watch = self._watch
+        watch = self._watch if ahead else None
         while watch is not None and not watch.decided:
             piece = await anext(self._pieces, None)
             if piece is None:
@@ -129,24 +122,33 @@ class WatchedAsyncStream(_Watched):
         self._pieces = _nothing()
         self._response.stream = self
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        # No async generator: one that is left half-way is closed by a task, some time after everything else.
+        if self._held:
+            return self._held.pop(0)
         try:
-            held, self._held = self._held, []
-            for piece in held:
-                yield piece
-            async for piece in self._pieces:
-                self._see(piece)
-                yield piece
+            piece = await anext(self._pieces)
+        except StopAsyncIteration:
             self._seen()
+            self._end()
+            raise
         except BaseException as error:
             self._end(error)
             raise
-        self._end()
+        self._see(piece)
+        return piece
 
     async def aclose(self) -> None:
         """Close the connection; as far as it was read, it counts as a success."""
         try:
             await self._inner.aclose()
+            close = getattr(self._pieces, "aclose", None)
+            if close is not None:
+                with contextlib.suppress(RuntimeError):  # another task waits for a piece, and ends it
+                    await close()
         finally:
             self._end()
 

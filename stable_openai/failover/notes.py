@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .attempts import Record
+    from .records import Record
 
 __all__ = ["add_note", "note_attempts"]
 

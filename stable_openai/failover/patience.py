@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tenacity import RetryCallState
 
-    from .attempts import Record
+    from .records import Record
 
 __all__ = ["Patience"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from stable_openai.clock import SYSTEM_CLOCK
@@ -14,6 +15,7 @@ from stable_openai.keys import Key, as_keys
 from stable_openai.limits import Limits
 from stable_openai.masking import hide
 from stable_openai.stores.lanes import Kind, Standing
+from stable_openai.stores.orders import check_strategy
 from stable_openai.stores.protocol import Effect
 
 from .events import Event
@@ -26,6 +28,7 @@ from .table import table_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from stable_openai.stores.orders import StrategyLike
     from stable_openai.stores.snapshots import KeyStatus
 
 __all__ = ["KeyPool"]
@@ -198,6 +201,14 @@ class KeyPool(Granting):
         self.serve()
         self.tell(changes)
 
+    def name_of(self, key: str | Key) -> str:
+        """The name of a key, by its secret or the ``Key`` (a name stands for itself).
+
+        Raises:
+            KeyError: There is no such key.
+        """
+        return self._name_of(key)
+
     def _name_of(self, key: str | Key) -> str:
         key = hide(key)
         name = self._names.get(key.secret) if isinstance(key, Key) else key
@@ -206,6 +217,24 @@ class KeyPool(Granting):
         if isinstance(key, str) and key in self._names:
             return self._names[key]
         raise KeyError("there is no such key in this pool")
+
+    @property
+    def strategy(self) -> StrategyLike:
+        """The order among eligible keys: a strategy's name, or the object of one's own."""
+        return self.options.strategy
+
+    def set_strategy(self, strategy: StrategyLike) -> None:
+        """Change the order among eligible keys while the pool runs; uses, limits and rests stay as they are.
+
+        Raises:
+            ConfigurationError: There is no such strategy; the pool then keeps its own.
+        """
+        checked = check_strategy(strategy)
+        with self._changing:
+            if checked != self.options.strategy:
+                self.store.use(checked)
+                self.options = replace(self.options, strategy=checked)
+        self.serve()
 
     # -- seeing
 

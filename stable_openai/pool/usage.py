@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from stable_openai.errors import ConfigurationError
 
-__all__ = ["check_tokens", "estimate_tokens", "tokens_used"]
+__all__ = ["check_tokens", "estimate_text", "estimate_tokens", "tokens_used"]
 
 _CHARACTERS_PER_TOKEN: Final = 4  # OpenAI's own rule of thumb for English text
 _PER_MESSAGE: Final = 4  # role and separators, as OpenAI's cookbook counts chat messages
@@ -34,6 +34,11 @@ def estimate_tokens(arguments: Mapping[str, Any]) -> int:
         if isinstance(limit, int):
             return int(tokens) + limit
     return int(tokens) + _ANSWER
+
+
+def estimate_text(text: str) -> int:
+    """Tokens of a text, by estimate: a letter in four of most scripts, each sign of Chinese, Japanese and Korean."""
+    return int(_tokens_in(text, 0)) if text else 0
 
 
 def _tokens_in(value: object, depth: int) -> float:

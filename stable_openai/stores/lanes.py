@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Final
 
 from stable_openai.learned import LearnedCount, meter
 from stable_openai.limits import MINUTE
-from stable_openai.windows import make_count
+from stable_openai.windows import SlidingCount, make_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stable_openai.clock import Clock
     from stable_openai.limits import Limits
-    from stable_openai.windows import AnyCount, Entry, SlidingCount
+    from stable_openai.windows import AnyCount, Entry
 
     from .queues import Group, Queue
 
@@ -79,14 +79,15 @@ class Lane:
     """The counts, the flights and the standing of one lane.
 
     Attributes:
+        counts_rejected: Whether the provider has been seen to count what it rejects.
         trial: How many calls may be out at once on trial after a rest; 0 where it is not on trial.
         strikes: Rests in a row, without a success between.
         troubles: Failures of the provider's own in a row.
     """
 
     __slots__ = (
-        "counts", "credit", "done", "fresh", "granted", "groups", "habits", "kind", "last_used", "limits",
-        "max_concurrency", "model", "note", "plain", "reason", "rejects", "rest_until", "settled", "standing",
+        "counts", "counts_rejected", "credit", "done", "fresh", "granted", "groups", "habits", "kind", "last_used",
+        "limits", "max_concurrency", "model", "note", "plain", "reason", "rejects", "rest_until", "settled", "standing",
         "strikes", "suspected", "token_counts", "trial", "trials_out", "troubled_until", "troubles",
         "wants_trial",
     )  # fmt: skip
@@ -108,6 +109,7 @@ class Lane:
         self.counts: tuple[AnyCount, ...] = ()
         self.token_counts: tuple[AnyCount, ...] = ()
         self.rejects: SlidingCount | None = None
+        self.counts_rejected = False  # the provider counts what it rejects
         self.standing = Standing.OPEN
         self.rest_until = -INFINITY
         self.reason = self.note = ""
@@ -141,6 +143,10 @@ class Lane:
         self.counts = tuple(count for count in counts if count.window.what == "requests")
         self.token_counts = tuple(count for count in counts if count.window.what == "tokens")
         self.plain = not self.token_counts and self.max_concurrency is None
+        for alike in (self.counts, self.token_counts):
+            sliding = [count for count in alike if isinstance(count, SlidingCount)]
+            for count in sliding:
+                count.compare(sliding)
 
     def all_counts(self) -> tuple[AnyCount, ...]:
         """Every window, meters included."""
@@ -234,7 +240,7 @@ class Lane:
 
     def take(self, now: float, tokens: int, entries: list[tuple[AnyCount, Entry]]) -> None:
         """Count one grant; what was entered is noted in ``entries`` so that it can be corrected."""
-        self.note_overlap(now)
+        self._guard(now)
         entries += [(count, count.add(now, 1)) for count in self.counts]
         entries += [(count, count.add(now, tokens)) for count in self.token_counts]
         self.granted += 1
@@ -244,7 +250,11 @@ class Lane:
 
     def note_overlap(self, now: float) -> None:
         """Guard the windows while calls overlap: their requests may arrive in another order than they were granted."""
-        if now > self.used_at and self.in_flight:
+        if now > self.used_at:  # looking again at the moment of a grant is no other call
+            self._guard(now)
+
+    def _guard(self, now: float) -> None:
+        if self.in_flight or self.habits.pace:  # what is spread evenly fills its window to the last place
             for count in self.counts:
                 count.guard(now)
 

@@ -40,6 +40,7 @@ _JITTER: Final = 0.05  # of a rest that we derived ourselves; what a provider na
 _DOUBT: Final = 30.0  # seconds after an unclear word against a key
 _LAST_FOR: Final = 30.0  # seconds for which a lane that fails again and again is tried last
 _LEAST_REPEAT: Final = 0.25  # seconds at least after a second rejection in a row, doubled with each
+_BRIEF: Final = 4.0  # seconds: a rest for which no trial is needed at its first occasion
 _HOUR: Final = 3_600.0
 _RESET_ZONES: Final = ("UTC", "America/Los_Angeles")  # whose midnights providers name as the end of their day
 
@@ -138,11 +139,11 @@ def _learn(roster: Roster, taken: Taken, grant: Grant, outcome: Outcome, now: fl
     kind = Kind.KEY_AND_MODEL if outcome.rejection is None or effect is None else effect.kind
     lane = roster.lane_for(member, grant.model, kind)
     flying = roster.flying(member, lane)
-    news = teach(lane, outcome.observed, flying, now, outcome.rejection)
+    news = teach(lane, outcome.observed, now, outcome.rejection)
     if lane.token_counts:
         roster.counts_tokens = True
     if outcome.rejection is not None and effect is not None:
-        news += note_rejection(taken.lanes, lane, outcome.rejection, flying, now)
+        news += note_rejection(taken.lanes, lane, outcome.rejection, outcome.observed, flying, now)
     return changes + [_change("learned", lane, member, note=word) for word in news]
 
 
@@ -212,7 +213,8 @@ def _rest_of(  # all that the length of a rest hangs on
         return seconds, True
     if lane.strikes and not resting:  # the provider's word is good, until it has proved wrong
         seconds = max(seconds, min(_LEAST_REPEAT * 2.0**lane.strikes, _FIRST[standing]) * lane.habits.scale)
-    return seconds, lane.strikes > 0
+    together = resting and seconds <= _BRIEF * lane.habits.scale  # one burst, that met a limit by the second
+    return seconds, lane.strikes > int(together)
 
 
 def _is_full(lane: Lane, now: float) -> bool:

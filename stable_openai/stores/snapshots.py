@@ -97,7 +97,7 @@ def snapshot_of(member: Member, now: float) -> KeyStatus:
     """The state of one key now. Called under the store's lock."""
     lanes = member.lanes.all() or [member.lanes.whole()]
     if member.owner is not None:
-        lanes = [*lanes, *member.owner.lanes.all()]
+        lanes = [*lanes, *(member.owner.lanes.all() or [member.owner.lanes.whole()])]
     shown = _without_echoes([_lane_status(lane, now) for lane in lanes])
     worst = max((lane for lane in shown if lane.model is None), key=lambda lane: lane.seconds_left)
     return KeyStatus(

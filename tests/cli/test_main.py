@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
 
 from stable_openai.cli import main
+from stable_openai.cli.group import group
+
+COMMANDS = group.list_commands(None)
 
 
 @pytest.fixture
@@ -26,13 +30,13 @@ def without(monkeypatch):
     return hide
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["demo", "--help"], ["simulate", "-h"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], *([name, "--help"] for name in COMMANDS)])
 def test_help_has_examples(arguments, capsys):
     """Each help page shows how its command is called."""
     assert main(arguments) == 0
     out = capsys.readouterr().out
-    assert "Examples:\n" in out
-    assert "stable-openai demo" in out or "stable-openai simulate" in out
+    assert re.search(r"\n  Examples(, each .*)?:\n", out)
+    assert f"    stable-openai {arguments[0] if len(arguments) > 1 else 'demo'}" in out.replace('eval "$(', "")
 
 
 def test_version(capsys):
@@ -67,6 +71,17 @@ def test_a_missing_extra_is_named(package, arguments, without, capsys):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("package", ["prompt_toolkit", "rich"])
+def test_a_missing_extra_of_the_terminal_is_named(package, without, capsys, monkeypatch, folder):
+    """chat in a terminal needs more than chat in a pipe."""
+    without(package)
+    monkeypatch.setenv("OPENAI_API_KEYS", "sk-one")
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    assert main(["chat"]) == 2
+    assert f"needs {package}" in capsys.readouterr().err
+
+
 def test_other_missing_modules_are_not_explained_away(without):
     """An import error of ours, or of a base dependency, is no matter of the extra."""
     without("openai")
@@ -78,7 +93,7 @@ def test_help_loads_nothing_heavy():
     """`stable-openai --help` imports click and little more."""
     code = (
         "import sys; from stable_openai.cli import main; main(['--help'])\n"
-        "heavy = ('openai', 'aiohttp', 'rich', 'matplotlib', 'httpx', 'httpx2', 'tenacity', 'asyncio')\n"
+        "heavy = ('openai', 'aiohttp', 'rich', 'matplotlib', 'prompt_toolkit', 'httpx', 'httpx2', 'tenacity', 'asyncio')\n"
         "print(*[name for name in heavy if name in sys.modules], file=sys.stderr)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stable_openai.clock import ManualClock
+from stable_openai.learned import LearnedCount
 from stable_openai.limits import Limits, Window
 from stable_openai.windows import SlidingCount, make_count
 
@@ -114,3 +115,103 @@ def test_calendar_months():
     clock.advance(60)
     count.correct(entry, -5)
     assert count.room(clock.monotonic()) == 10
+
+
+def minute(limit=10, seconds=60):
+    return SlidingCount(Window("requests", limit, seconds=seconds))
+
+
+def test_a_guard_holds_for_what_is_counted_already():
+    """The first calls of all were granted before anybody knew that others would overlap: they travel just as far."""
+    count = minute(2)
+    count.add(0.0, 1)
+    count.guard(0.0)
+    late = count.add(0.5, 1)
+    assert count.ready_at(1.0, 1) == 60.3
+    assert count.room(60.0) == 0
+    count.arrived(late, 0.6)
+    assert count.ready_at(1.0, 2) == 60.6
+
+
+def test_nothing_leaves_before_what_stands_ahead_of_it():
+    """The answer to a later call came first: the moment that is named is one at which there is room."""
+    count = minute(2)
+    count.guard(0.0)
+    count.add(0.0, 1)
+    quick = count.add(0.01, 1)
+    count.arrived(quick, 0.02)
+    assert count.ready_at(1.0, 2) == 60.3
+    assert count.room(60.3) == 2
+
+
+def test_rejections_that_come_together_are_one_incident():
+    """What was sent before the first of them was heard says nothing about the guard that it has led to."""
+    count = minute()
+    for at in (100.0, 100.2, 100.4):
+        count.early(at, 0.5)
+    count.add(101.0, 10)
+    assert count.ready_at(102.0, 1) == 161.5
+    count.early(110.0, 0.2)
+    assert count.ready_at(111.0, 1) == pytest.approx(161.7)
+
+
+def test_a_guard_shrinks_when_nothing_was_rejected():
+    """Each minute by a part, until none is left; a short window's no faster, since ways don't change so soon."""
+    for seconds, review in ((60, 60.0), (1, 30.0)):
+        count = minute(seconds=seconds)
+        count.early(0.0, 0.4)
+        count.room(review - 0.1)
+        assert count.add(review - 0.1, 1).at == pytest.approx(review - 0.1 + 0.4)
+        count.room(review)
+        assert count.add(review, 1).at == pytest.approx(review + 0.34)
+
+
+def test_a_window_that_nobody_enforces_needs_no_guard():
+    """Pacing is ours: the way of a request through the net must not slow it down."""
+    spread = Limits(rpm=20).all_windows(pace=True)[0]
+    count = make_count(spread, ManualClock())
+    count.guard(0.0)
+    count.add(0.0, 1)
+    assert count.ready_at(0.0, 1) == 3.0
+
+
+def test_a_short_window_under_a_tighter_long_one_is_guarded_well():
+    """Where the minute is what limits, a second may be guarded by a quarter of itself: that costs no rate."""
+    second, whole = minute(2, seconds=1), minute(20)
+    for count in (second, whole):
+        count.compare([second, whole])
+        count.guard(0.0)
+        count.add(0.0, count.limit)
+    assert second.ready_at(0.0, 1) == 1.25
+    assert whole.ready_at(0.0, 1) == 60.3
+
+
+def test_what_the_provider_does_not_count_is_taken_back():
+    """The last one leaves the count, and nothing else."""
+    count = minute()
+    for at in (0.0, 1.0, 2.0):
+        count.add(at, 1)
+    count.take_back()
+    assert (count.used, count.granted_since(0.5)) == (2, 1)
+    count.take_back()
+    count.take_back()
+    count.take_back()
+    assert count.used == 0
+
+
+def test_nobody_was_early_who_did_not_know_the_limit():
+    """The rejections of the moment in which a limit is learned lead to the least guard alone."""
+    count = LearnedCount("requests", 60.0)
+    count.state(10.0, 10, "the text says so")
+    for _ in range(6):
+        count.early(10.5, None)
+    count.add(11.0, 10)
+    assert count.ready_at(12.0, 1) == pytest.approx(71.3)
+
+
+def test_what_is_entered_together_keeps_its_moments():
+    """A meter takes in a batch of grants: each counts for a period from its own moment, and hardly any longer."""
+    count = LearnedCount("requests", 60.0)
+    count.extend([float(second) for second in range(20)])
+    count.state(20.0, 20, "the text says so")
+    assert [count.ready_at(20.0, need) for need in (1, 2, 20)] == [60.0, 61.0, 79.0]

@@ -22,6 +22,7 @@ HEAVY = (
     "grpc",
     "rich",
     "click",
+    "prompt_toolkit",
     "matplotlib",
     "tenacity",
     "wrapt",
@@ -36,7 +37,8 @@ LAYERS = {
     "failover": 4,
     "connections": 4,
     "exchange": 4.5,
-    "clients": 5, "doors": 5, "legacy": 5,
+    "clients": 5, "doors": 5, "legacy": 5, "transports": 5,
+    "conversation": 6,
     "simulator": 7, "cli": 7,
 }  # fmt: skip
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import contextlib
+import gc
+import importlib.util
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -12,23 +16,34 @@ from pathlib import Path
 import click
 import pytest
 
+import stable_openai
 from stable_openai import KeyPool, Reason
 from stable_openai.cli.group import group
 from stable_openai.simulator import Simulator
+from stable_openai.simulator.bodies import echo
 
 ROOT = Path(__file__).parents[2]
 ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
-FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCED = re.compile(r"^(<!-- frameworks -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECRET = re.compile(r'"(sk-[\w-]+)"')
 
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block: its language, its text, and the line of the file at which the text begins."""
+    """One fenced block: its language, its text, the line of the file at which that begins, whether it is marked."""
 
     language: str
     text: str
     line: int
+    framework: bool
+
+    @property
+    def missing(self) -> set[str]:
+        """What a block marked ``<!-- frameworks -->`` imports and this environment lacks."""
+        nodes = list(ast.walk(ast.parse(self.text))) if self.framework else []
+        names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+        return {top for top in {name.partition(".")[0] for name in names} if importlib.util.find_spec(top) is None}
 
 
 @dataclass
@@ -44,7 +59,7 @@ class Page:
     @classmethod
     def read(cls, name: str) -> Page:
         text = (ROOT / name).read_text(encoding="utf-8")
-        found = [Block(m[1], m[2], text.count("\n", 0, m.start(2)) + 1) for m in FENCED.finditer(text)]
+        found = [Block(m[2], m[3], text.count("\n", 0, m.start(3)) + 1, bool(m[1])) for m in FENCED.finditer(text)]
         return cls(name, text, found)
 
     def of(self, *languages: str) -> list[Block]:
@@ -58,13 +73,37 @@ class Page:
         """Run the Python blocks up to this one that have not run yet; a traceback shows the README's own lines."""
         for block in self.of("python")[self.ran : number + 1]:
             self.ran += 1
+            if block.missing:
+                continue
             before = set(self.defined)
-            exec(compile("\n" * (block.line - 1) + block.text, str(ROOT / self.name), "exec"), self.defined)
+            code = compile("\n" * (block.line - 1) + block.text, str(ROOT / self.name), "exec")
+            with framework_loop() if block.framework else contextlib.nullcontext():
+                exec(code, self.defined)
             for name in sorted(set(self.defined) - before):
                 if name.startswith("test_"):
                     test = self.defined[name]
                     code = test.__code__
                     test(*map(request.getfixturevalue, code.co_varnames[: code.co_argcount]))
+
+
+@contextlib.contextmanager
+def framework_loop():
+    """A loop for what frameworks run outside of tasks: else they make one, and leave it and its connections open."""
+
+    def clients():
+        return [found for found in gc.get_objects() if type(found) is stable_openai.AsyncOpenAI]
+
+    known = clients()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+        for client in clients():
+            if all(client is not other for other in known):
+                loop.run_until_complete(client.close())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 PAGES = {name: Page.read(name) for name in (ENGLISH, CHINESE)}
@@ -74,7 +113,7 @@ each_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 def each(*languages):
     """Run a test on each block of these languages, under the name of the file and the line where the block begins."""
     found = [
-        pytest.param(page, number, id=f"{page.name}:{block.line}")
+        pytest.param(page, number, id=f"{page.name}:{block.line}" + ":frameworks" * block.framework)
         for page in PAGES.values()
         for number, block in enumerate(page.of(*languages))
     ]
@@ -85,8 +124,13 @@ def each(*languages):
 def provider():
     """A provider that knows the keys which the READMEs use, all of them good."""
     secrets = sorted({secret for page in PAGES.values() for secret in SECRET.findall(page.text)})
-    with Simulator(keys=secrets) as simulator:
+    with Simulator(keys=secrets, script=answer) as simulator:
         yield simulator
+
+
+def answer(request):
+    """A person where JSON is asked for, else the prompt."""
+    return '{"name": "Anna", "age": 41}' if "response_format" in request.payload else echo(request)
 
 
 @pytest.fixture
@@ -113,6 +157,8 @@ def write_keys(block):
 @each("python")
 def test_python_runs(page, number, workplace, request):
     """A block runs after those above it, against the simulator, and raises nothing; the tests in it pass."""
+    if missing := page.of("python")[number].missing:
+        pytest.skip(f"needs {' and '.join(sorted(missing))}")
     page.run_to(number, request)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from dataclasses import dataclass, field
 
 from stable_openai import Answer, KeyPool, ManualClock, NoKeyAvailable
-from stable_openai.failover.attempts import Call
+from stable_openai.failover.calls import Call
 from stable_openai.failover.patience import Patience
 from stable_openai.simulator import Provider, Request
 
@@ -73,6 +74,7 @@ def crawl(
     workers=32,
     seconds=None,
     latency=0.5,
+    travel=None,
     see_headers=True,
     model="gpt-4o",
     prompt=lambda number: f"prompt {number}",
@@ -80,14 +82,21 @@ def crawl(
     at=(),
     patience=None,
 ):
-    """Crawl for so many requests or seconds; ``at`` holds (second, action) pairs, in seconds from the start."""
+    """Crawl for so many requests or seconds.
+
+    ``at`` holds (second, action) pairs, in seconds from the start; ``travel`` the least and the most seconds that a
+    request is on its way.
+    """
     result = Crawl(provider, clock)
+    chance = random.Random(1)
     start = clock.monotonic()
     numbers = iter(range(requests))
     for second, action in at:
         clock.call_at(start + second, action)
 
     async def attempt_once(key, name, number):
+        if travel is not None:
+            await clock.asleep(chance.uniform(*travel))
         reply = provider.reply(
             Request(key.secret, model=model, prompt=prompt(number)), clock.monotonic() - start, hold=False
         )

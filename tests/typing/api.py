@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from typing import Any
 
+import httpx2
+import requests
 from tenacity import stop_after_attempt, wait_fixed, wait_random_exponential
 from typing_extensions import assert_type
 
 from stable_openai import (
     AKPool,
     Answer,
+    AsyncTransport,
     Candidate,
     Event,
     HiddenRetriesWarning,
@@ -22,8 +25,11 @@ from stable_openai import (
     Limits,
     ManualClock,
     NoKeyAvailable,
+    PoolAdapter,
+    PoolAuth,
     Reason,
     Strategy,
+    Transport,
     Verdict,
     Window,
     judge,
@@ -235,3 +241,16 @@ def legacy_code() -> None:
     with share_connections() as sharing:
         sharing.undo()
     assert_type(HiddenRetriesWarning("said"), HiddenRetriesWarning)
+
+
+# -- other HTTP libraries
+
+
+def transports(pool: KeyPool) -> None:
+    session = requests.Session()
+    httpx2.Client(transport=Transport(pool, base_url="https://api.openai.com/v1", max_wait=30, affinity="talk"))
+    httpx2.AsyncClient(transport=AsyncTransport(stop=stop_after_attempt(8)))
+    session.mount("https://", PoolAdapter(pool, max_wait=30, pool_maxsize=32))
+    session.auth = PoolAuth(pool, timeout=60)
+    Transport("sk-a")  # type: ignore[arg-type]
+    PoolAuth(max_wiat=5)  # type: ignore[call-arg]

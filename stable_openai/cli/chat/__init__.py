@@ -1,0 +1,1 @@
+"""Conversations in the terminal: ``stable-openai chat`` and ``stable-openai newchat``."""

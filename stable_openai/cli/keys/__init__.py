@@ -1,0 +1,1 @@
+"""The keys that the command line keeps for its user."""

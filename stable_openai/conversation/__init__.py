@@ -1,0 +1,1 @@
+"""Conversations: ``Chat``, ``GroupChat``, and ``ChatManager`` with its sessions."""

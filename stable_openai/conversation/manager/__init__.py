@@ -1,0 +1,1 @@
+"""``ChatManager``: many messages at once, kept in sessions; and ``ChatSetup``, ``ChatMessage``, ``ChatResponse``."""

@@ -1,0 +1,155 @@
+"""Where all keys are out: the provider's own error with notes of each attempt; else ours, which are openai's too."""
+
+from __future__ import annotations
+
+import openai
+import pytest
+
+from stable_openai import KeyManager, NoKeyAvailable, PoolClosed, RequestTooLarge
+
+
+async def test_the_providers_error(kind, setting):
+    """Its own class, from the last key that was asked, with a note for each attempt and no secret."""
+    its = setting(("dead", {"state": "dead"}), ("blocked", {"state": "blocked"}), ("unpaid", {"state": "unpaid"}))
+    with pytest.raises(openai.RateLimitError) as caught:
+        await kind.chat(its.client)
+    assert type(caught.value) is openai.RateLimitError
+    assert caught.value.status_code == 429
+    assert its.arrivals == ["dead", "blocked", "unpaid"]
+    assert [note.split(": ")[1] for note in caught.value.__notes__] == [
+        "invalid_key",
+        "permission_denied",
+        "quota_exhausted",
+    ]
+    assert its.arrivals == ["dead", "blocked", "unpaid"], "openai's own retries would be in vain"
+
+
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [
+        ("dead", openai.AuthenticationError),
+        ("blocked", openai.PermissionDeniedError),
+        ("region", openai.PermissionDeniedError),
+    ],
+)
+async def test_each_kind_of_refusal(kind, setting, state, error):
+    """With streams as well; a region is asked of one key alone."""
+    its = setting(("one", {"state": state}), ("two", {"state": state}))
+    with pytest.raises(error):
+        await kind.listed(its.client.chat.completions.create(**kind.request(), stream=True))
+    assert its.arrivals == ["one", "two"][: 1 if state == "region" else 2]
+
+
+async def test_rate_limits_for_longer_than_one_may_wait(kind, over, make):
+    """The 429 with its headers, at once."""
+    answers, _, client = over(lambda name: make.error(retry_after="500"), "one", "two", max_wait=100)
+    with pytest.raises(openai.RateLimitError) as caught:
+        await kind.chat(client)
+    assert caught.value.response.headers["retry-after"] == "500"
+    assert answers.keys == ["one", "two"]
+    assert all("to come back in 500 s" in note for note in caught.value.__notes__)
+
+
+async def test_it_waits_where_a_key_is_back_in_time(kind, over, make, clock, waiting_moves_the_clock):
+    """As long as the provider says, and no longer; the caller sees an answer."""
+    replies = iter([make.error(retry_after="30"), make.completion()])
+    answers, _, client = over(lambda name: next(replies), "one", max_wait=100, max_retries=0)
+    assert await kind.chat(client) == "fine"
+    assert 1030 <= clock.monotonic() <= 1040
+    assert answers.keys == ["one", "one"]
+
+
+async def test_no_answer_at_all(kind, over, make):
+    """``NoKeyAvailable`` with all that it tells; whoever catches openai's errors catches it."""
+    answers, pool, client = over({}, "one", "two", max_wait=10)
+    pool.park("one", 50)
+    pool.park("two", 40)
+    for caught_as in (openai.OpenAIError, NoKeyAvailable):
+        with pytest.raises(caught_as) as caught:
+            await kind.chat(client)
+    assert caught.value.retry_after == pytest.approx(40, rel=0.1)
+    assert set(caught.value.reasons) == {"one", "two"}
+    assert caught.value.model == "gpt-4o"
+    assert answers.keys == []
+    assert caught.value.__suppress_context__
+
+
+async def test_timeouts_and_then_no_key(kind, over, make):
+    """The cause is what the attempts met."""
+    answers, pool, client = over(
+        lambda name: pool.park(name, 500) or make.HTTPX.ReadTimeout("slow"), "one", max_wait=10
+    )
+    with pytest.raises(NoKeyAvailable) as caught:
+        await kind.chat(client)
+    assert isinstance(caught.value.__cause__, make.HTTPX.TimeoutException)
+    assert len(caught.value.__notes__) == 1
+    assert answers.keys == ["one"]
+
+
+async def test_a_request_that_is_too_large(kind, over, make):
+    """It fails before it is sent."""
+    answers, _pool, client = over({}, "one", told={"tpm": 100})
+    for caught_as in (openai.OpenAIError, RequestTooLarge):
+        with pytest.raises(caught_as) as caught:
+            await kind.chat(client, max_tokens=1000)
+    assert caught.value.largest == 100
+    assert caught.value.tokens > 1000
+    assert answers.keys == []
+
+
+async def test_a_closed_pool(kind, over, make):
+    """A clear error; and the client's own closing leaves the pool open."""
+    answers, pool, client = over({"one": make.completion}, "one")
+    other = client.copy(http_client=kind.http(transport=make.HTTPX.MockTransport(answers)))
+    await kind.settled(client.close())
+    assert not pool.closed
+    assert await kind.chat(other) == "fine"
+    pool.close()
+    for caught_as in (openai.OpenAIError, PoolClosed):
+        with pytest.raises(caught_as):
+            await kind.chat(other)
+    assert answers.keys == ["one"]
+    await kind.settled(other.close())
+
+
+async def test_the_process_wide_pool_is_closed(kind, make):
+    """A client of the ``KeyManager`` never goes on without one; with the next one it does."""
+    seen = []
+
+    def answer(request):
+        seen.append(request.headers["authorization"])
+        return make.completion()
+
+    KeyManager(make.keys("one", "two"))
+    client = kind.client(answers=answer)
+    KeyManager().close()
+    with pytest.raises(PoolClosed):
+        await kind.chat(client)
+    assert "None" in repr(client)
+    KeyManager.reset()
+    with pytest.raises(PoolClosed):
+        await kind.chat(client)
+    KeyManager(make.keys("three"))
+    assert await kind.chat(client) == "fine"
+    assert seen == [f"Bearer {make.secret('three')}"]
+
+
+async def test_bounds_in_all(kind, over, make, clock):
+    """``total_timeout``: after it no other key is asked."""
+
+    def slow(name):
+        clock.advance(10)
+        return make.error()
+
+    answers, _, client = over(slow, "one", "two", "three", "four", total_timeout=25)
+    with pytest.raises(openai.RateLimitError):
+        await kind.chat(client)
+    assert answers.keys == ["one", "two", "three"]
+
+
+async def test_a_provider_that_refuses_without_end(kind, over, make, waiting_moves_the_clock):
+    """Attempts are bounded, however soon it says that one may come back."""
+    answers, _, client = over(lambda name: make.error(retry_after="1"), "one", "two")
+    with pytest.raises(openai.RateLimitError):
+        await kind.chat(client)
+    assert 2 < len(answers.keys) <= 2 * 2 + 10
