@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
@@ -148,11 +147,14 @@ def signed_like(base: type) -> Callable[[type[C]], type[C]]:
 
 
 def _signed(ours: Callable[..., Any], theirs: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(ours)
     def method(self: Any, **options: Any) -> Any:
         return ours(self, **options)
 
-    own = inspect.signature(ours).parameters
-    merged = [*inspect.signature(theirs).parameters.values(), *(own[name] for name in _OWN)]
+    own = [parameter.replace(annotation=Any) for parameter in inspect.signature(ours).parameters.values()]
+    merged = [*inspect.signature(theirs).parameters.values(), *(found for found in own if found.name in _OWN)]
+    method.__name__, method.__qualname__, method.__doc__ = ours.__name__, ours.__qualname__, ours.__doc__
     method.__signature__ = inspect.Signature(merged)  # type: ignore[attr-defined]
+    # openai's annotations are texts, to be read where they were written.
+    method.__annotations__ = {found.name: found.annotation for found in merged if found.annotation is not found.empty}
+    method.__wrapped__ = theirs  # type: ignore[attr-defined]
     return method

@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from stable_openai.pool.usage import tokens_used
 from stable_openai.verdict import Answer
@@ -20,7 +21,11 @@ __all__ = ["EventWatch", "watch_of"]
 _EMPTY_LINE: Final = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
 _LONGEST_END: Final = 4  # bytes of an empty line, with the line's end before it
 _LARGEST_EVENT: Final = 4 << 20  # bytes; beyond, a stream is passed on unread
-_DONE: Final = b"[DONE]"
+# What answers by a stream that an error event ends.
+_ANSWERS: Final = (
+    "/completions", "/responses", "/messages", "/images/generations", "/images/edits", "/audio/speech",
+    "/audio/transcriptions",
+)  # fmt: skip
 # Events that come before anything of the answer, by the type that OpenAI's Responses API (and others) give them.
 _PREAMBLE: Final = frozenset({
     "response.created", "response.in_progress", "response.queued", "response.output_item.added",
@@ -129,9 +134,16 @@ class EventWatch:
         self.begun = self.begun or used is not None or not _is_preamble(name, parsed)
 
 
-def watch_of(response: Any) -> EventWatch | None:
-    """What reads the events of a response as they pass, where it is a stream of events."""
+def watch_of(response: Any, url: str) -> EventWatch | None:
+    """What reads the events of a response as they pass, where it is a stream of events.
+
+    Args:
+        response: The response.
+        url: What it answers.
+    """
     headers = response.headers
+    if not urlsplit(url).path.rstrip("/").endswith(_ANSWERS):
+        return None  # elsewhere, an event called an error may be one among others, as in the sessions of agents
     if not headers.get("content-type", "").lower().startswith("text/event-stream"):
         return None
     return EventWatch(headers.get("content-encoding", ""))

@@ -54,7 +54,7 @@ class Exchange:
             that: the client takes a 200 for the end.
     """
 
-    __slots__ = ("_last", "_replayable", "_retries", "aim", "call")
+    __slots__ = ("_last", "_replayable", "_retries", "_url", "aim", "call")
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ class Exchange:
         self.call.ask.affinity = affinity
         self._last: Any = None
         self._replayable: bool | None = None
+        self._url = ""
 
     def attempts(self) -> Attempts:
         """The attempts, one after the other."""
@@ -83,6 +84,7 @@ class Exchange:
         """The request as it is sent under the key of this attempt."""
         if self._replayable is None:
             self._replayable = is_replayable(request)  # as long as nobody has begun to read it
+        self._url = str(request.url)
         return self.aim.addressed(request, attempt.key, self.call.ask.model)
 
     def without_key(self, error: StableError) -> Any:
@@ -110,7 +112,7 @@ class Exchange:
 
     def watch(self, response: Any) -> EventWatch | None:
         """What reads the events of a response as they pass, where it is a stream of events."""
-        return watch_of(response)
+        return watch_of(response, self._url)
 
     def ends(self, response: Any, watch: EventWatch | None = None) -> bool:
         """Whether a response ends the request; False: it is settled, and another key may do better.

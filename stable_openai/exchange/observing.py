@@ -55,7 +55,7 @@ class Observation:
         if response.is_closed:
             self._use(tokens_used(response) if self._attempt.grant.tokens else None)
             return None
-        return watch_of(response)
+        return watch_of(response, str(response.request.url))
 
     def _use(self, tokens: int | None) -> None:
         if tokens is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import typing
 
 import openai
 import pytest
@@ -112,3 +113,10 @@ async def test_subclasses(kind, make, monkeypatch, azure):
     assert len(copied.pool) == 2
     assert await kind.chat(copied) == "fine"
     await kind.settled(client.close())
+
+
+def test_annotations_can_be_read():
+    """Of openai's parameters, as openai has them; of ours, too."""
+    hints = typing.get_type_hints(stable_openai.OpenAI.copy)
+    assert hints["max_retries"] == typing.get_type_hints(openai.OpenAI.copy)["max_retries"]
+    assert "pool" in hints

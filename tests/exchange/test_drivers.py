@@ -48,7 +48,7 @@ def drive(request, clock):
             return transmit(outgoing)
 
         exchange = Exchange(pool, Aim(None, None), **options)
-        asked = asked or HTTPX.Request("POST", "http://x/v1", json={})
+        asked = asked or HTTPX.Request("POST", "http://x/v1/chat/completions", json={})
         try:
             if request.param == "sync":
                 response = send(exchange, asked, transmit)

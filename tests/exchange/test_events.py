@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stable_openai.exchange.events import EventWatch
+from stable_openai.exchange.events import EventWatch, watch_of
 
 ROLE = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]}
 TEXT = {"choices": [{"index": 0, "delta": {"content": 'says "error" and "usage"'}, "finish_reason": None}]}
@@ -193,3 +194,18 @@ def test_a_large_event_in_many_pieces_is_searched_once():
 def test_where_content_begins(event, begun):
     """Roles, empty choices and announcements are none; anything else is."""
     assert read(written([event]))[0] is begun
+
+
+@pytest.mark.parametrize(
+    ("url", "watched"),
+    [
+        ("https://api.openai.com/v1/chat/completions", True),
+        ("https://api.openai.com/v1/responses?x=1", True),
+        ("https://eu.openai.azure.com/openai/deployments/a/chat/completions?api-version=1", True),
+        ("https://api.openai.com/v1/agents/sessions/s1/turns", False),
+    ],
+)
+def test_where_an_error_event_is_the_end(url, watched):
+    """In the streams of answers; in those of agents' sessions it is one event among others."""
+    response = SimpleNamespace(headers={"content-type": "text/event-stream"})
+    assert (watch_of(response, url) is not None) is watched
