@@ -31,6 +31,9 @@ class Reply(str):
         made.message, made.response, made.parsed = message, response, parsed
         return made
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Reply, (self.message, self.response, self.parsed)
+
     @property
     def tool_calls(self) -> list[dict[str, Any]]:
         """The tools that the model wants called."""

@@ -1,14 +1,13 @@
 """Any sequence of requests, failures, cancellations, rollbacks, pins, trims, dumps and loads, beside a model in plain Python.
 
-The model is a list of messages and pins that is trimmed one by one, by rules written down here once more. What is sent
-and what is remembered must be what the model says, at every step.
+The model (``fakes.py``) is a list of messages and pins that is trimmed one by one, by rules written down there once more.
+What is sent and what is remembered must be what the model says, at every step.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import types
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,215 +24,23 @@ from hypothesis.stateful import (
 from stable_openai import Chat, ConfigurationError
 from stable_openai.conversation import archive
 from stable_openai.conversation import chat as chat_module
-
-LASTING = ("system", "developer")
-
-
-def weigh(message, model=None):
-    """Tokens, in a way that one can count by hand."""
-    return 1 + len(message.get("content") or "") + 2 * len(message.get("tool_calls") or ())
-
-
-class ProviderError(Exception):
-    """Stands for whatever openai's client raises."""
-
-
-# -- a client below the chat
-
-
-class Plan:
-    """What the next request meets: an answer (a text, or ids of tool calls), and where it breaks, if it does."""
-
-    def __init__(self, text="", calls=(), error=None, after=0):
-        self.text, self.calls, self.error, self.after = text, calls, error, after
-
-    def message(self):
-        calls = [types.SimpleNamespace(model_dump=lambda exclude_none, each=each: call(each)) for each in self.calls]
-        return types.SimpleNamespace(content=None if calls else self.text, tool_calls=calls)
-
-    def chunks(self):
-        """The pieces of a stream, of which the error, if there is one, comes after so many."""
-        pieces = [types.SimpleNamespace(content=sign, tool_calls=None) for sign in self.text]
-        for index, each in enumerate(self.calls):
-            function = types.SimpleNamespace(name="look", arguments="{}")
-            piece = types.SimpleNamespace(index=index, id=each, function=function)
-            pieces.append(types.SimpleNamespace(content=None, tool_calls=[piece]))
-        for number, delta in enumerate(pieces):
-            if self.error is not None and number == self.after:
-                raise self.error
-            yield types.SimpleNamespace(choices=[types.SimpleNamespace(index=0, finish_reason=None, delta=delta)])
-        if self.error is not None:
-            raise self.error
-        last = types.SimpleNamespace(content=None, tool_calls=None)
-        yield types.SimpleNamespace(choices=[types.SimpleNamespace(index=0, finish_reason="stop", delta=last)])
-
-
-def call(name):
-    return {"id": name, "type": "function", "function": {"name": "look", "arguments": "{}"}}
-
-
-class Stream:
-    def __init__(self, plan):
-        self.chunks = plan.chunks()
-
-    def __iter__(self):
-        return self.chunks
-
-    async def __aiter__(self):
-        for chunk in self.chunks:
-            await asyncio.sleep(0)
-            yield chunk
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *failure):
-        self.chunks.close()
-
-    async def __aenter__(self):
-        return self
-
-    async def __aexit__(self, *failure):
-        self.chunks.close()
-
-
-class Clients:
-    """In the place of a chat's clients: takes what is sent, and does what is planned for the last message."""
-
-    def __init__(self):
-        self.plans, self.sent = {}, []
-        make = lambda create: types.SimpleNamespace(chat=types.SimpleNamespace(completions=types.SimpleNamespace(create=create)))  # noqa: E731  # fmt: skip
-        self._sync, self._async = make(self.create), make(self.acreate)
-
-    def sync_with(self, options):
-        return self._sync
-
-    def async_with(self, options):
-        return self._async
-
-    def create(self, *, messages, model, stream=False):
-        self.sent.append(json.loads(json.dumps(messages)))
-        plan = self.plans.pop(messages[-1]["content"])
-        if stream:
-            return Stream(plan)
-        if plan.error is not None:
-            raise plan.error
-        return types.SimpleNamespace(choices=[types.SimpleNamespace(message=plan.message())])
-
-    async def acreate(self, **options):
-        await asyncio.sleep(0)
-        made = self.create(**options)
-        await asyncio.sleep(0)
-        return made
-
-
-# -- the model
-
-
-class Model:
-    """What a conversation should be: ``said`` is a list of pairs of a message and whether it is pinned."""
-
-    def __init__(self, most, most_tokens):
-        self.most, self.most_tokens, self.said = most, most_tokens, []
-
-    @property
-    def messages(self):
-        return [message for message, _ in self.said]
-
-    @property
-    def pinned(self):
-        return [at for at, (_, pinned) in enumerate(self.said) if pinned]
-
-    def open_calls(self):
-        results = set()
-        for message in reversed(self.messages):
-            if message["role"] != "tool":
-                return [each["id"] for each in message.get("tool_calls", ()) if each["id"] not in results]
-            results.add(message["tool_call_id"])
-        return []
-
-    def add(self, *messages):
-        self.said = self.trimmed([*self.said, *((message, False) for message in messages)], 0, by_count=True)
-
-    def sending(self, messages):
-        """What is to be sent, or None where it has no room."""
-        said = self.trimmed([*self.said, *((message, False) for message in messages)], len(messages), by_count=False)
-        if self.most_tokens is not None and sum(weigh(message) for message, _ in said) > self.most_tokens:
-            return None
-        return [message for message, _ in said]
-
-    def trimmed(self, said, keep, *, by_count):
-        while by_count and self.most is not None and len(said) > self.most:
-            said, before = without_one(said, units(said), keep), len(said)
-            if len(said) == before:
-                break
-        for cut in (rounds, units):
-            while self.most_tokens is not None and sum(weigh(message) for message, _ in said) > self.most_tokens:
-                said, before = without_one(said, cut(said), keep), len(said)
-                if len(said) == before:
-                    break
-        return said
-
-    def rollback(self, count):
-        starts = starts_of(self.said)
-        if not starts:
-            return []
-        cut = starts[max(len(starts) - count, 0)]
-        gone = [message for message, _ in self.said[cut:] if message["role"] not in LASTING]
-        self.said = [*self.said[:cut], *(each for each in self.said[cut:] if each[0]["role"] in LASTING)]
-        return gone
-
-
-def starts_of(said):
-    roles = [None, *(message["role"] for message, _ in said)]
-    return [at for at in range(len(said)) if roles[at + 1] == "user" and roles[at] != "user"]
-
-
-def units(said):
-    """Places of what goes together: a call of tools with its results, and else each message alone."""
-    found = []
-    for at, (message, _) in enumerate(said):
-        if message["role"] == "tool" and found:
-            found[-1].append(at)
-        else:
-            found.append([at])
-    return found
-
-
-def rounds(said):
-    edges = sorted({0, *starts_of(said), len(said)})
-    return [[at for at in range(a, b) if said[at][0]["role"] not in LASTING] for a, b in zip(edges, edges[1:])]  # noqa: B905
-
-
-def without_one(said, cuts, keep):
-    """Without the first that may go: nothing pinned, nothing of the system's, not the last ``keep``, no open calls."""
-    answered = {message.get("tool_call_id") for message, _ in said}
-    for cut in cuts:
-        held = [
-            at
-            for at in cut
-            if said[at][1]
-            or said[at][0]["role"] in LASTING
-            or at >= len(said) - keep
-            or any(each["id"] not in answered for each in said[at][0].get("tool_calls", ()))
-        ]
-        if cut and not held:
-            return [each for at, each in enumerate(said) if at not in cut]
-    return said
-
+from tests.conversation.fakes import LASTING, Clients, Model, Plan, ProviderError, call, units, weigh
 
 # -- the machine
 
 WAYS = st.sampled_from(["request", "stream", "async", "async stream"])
 ERRORS = st.sampled_from([ProviderError("500"), ProviderError("refused"), TimeoutError(), KeyboardInterrupt()])
 SIZES = st.integers(0, 12)
+MOST, MOST_TOKENS = st.sampled_from([None, *range(1, 8)]), st.sampled_from([None, None, 15, 30, 45, 60])
+BAD_MESSAGES = [7, None, {}, {"role": "me", "content": "x"}, {"role": "user", "content": [7]}]
+BAD_FILES = ["", "{}", "[7]", '[{"role": "user", "content": "x"}, {"role": "user"}]']
 ENDS = st.sampled_from(["whole", "close", "throw", "forget"])
 
 
 class Conversation(RuleBasedStateMachine):
     folder = None
 
-    @initialize(most=st.none() | st.integers(1, 9), most_tokens=st.none() | st.integers(12, 90))
+    @initialize(most=MOST, most_tokens=MOST_TOKENS)
     def begin(self, most, most_tokens):
         self.numbers = 0
         self.alternates = most is None or most % 2 == 0  # as long as nothing but rounds is added
@@ -337,13 +144,11 @@ class Conversation(RuleBasedStateMachine):
     def request(self, way, question, answer):
         self.ask(way, [{"role": "user", "content": self.fresh(question)}], Plan(self.fresh(answer)))
 
-    @rule(way=WAYS, error=ERRORS, after=st.integers(0, 3))
-    def request_that_fails(self, way, error, after):
-        self.ask(way, [{"role": "user", "content": self.fresh()}], Plan(self.fresh(5), error=error, after=after))
-
-    @rule(way=WAYS, end=ENDS, pieces=st.integers(0, 2))
-    def stream_that_is_left(self, way, end, pieces):
-        self.ask(way, [{"role": "user", "content": self.fresh()}], Plan(self.fresh(5)), end, pieces)
+    @rule(way=WAYS, error=st.none() | ERRORS, after=st.integers(0, 3), end=ENDS)
+    def request_that_is_not_finished(self, way, error, after, end):
+        """It fails, at any piece, or is left in the middle."""
+        plan = Plan(self.fresh(5), error=error, after=after)
+        self.ask(way, [{"role": "user", "content": self.fresh()}], plan, end if error is None else "whole", after)
 
     @rule(way=WAYS, count=st.integers(1, 2))
     def request_that_calls_tools(self, way, count):
@@ -400,9 +205,11 @@ class Conversation(RuleBasedStateMachine):
     # -- what is done with the history
 
     @precondition(lambda self: not self.model.open_calls())
-    @rule(roles=st.lists(st.sampled_from(["user", "assistant", "system", "developer", "tools"]), max_size=4))
+    @rule(
+        roles=st.lists(st.sampled_from(["user", "assistant", "system", "developer", "tools"]), min_size=1, max_size=3)
+    )
     def dialogs(self, roles):
-        self.alternates = self.alternates and not roles
+        self.alternates = False
         messages = []
         for role in roles:
             if role == "tools":
@@ -414,68 +221,64 @@ class Conversation(RuleBasedStateMachine):
         self.chat.add_dialogs(*messages)
         self.model.add(*messages)
 
-    @rule(bad=st.sampled_from([7, None, {}, {"role": "me", "content": "x"}, {"role": "user", "content": [7]}]))
-    def bad_dialogs(self, bad):
-        with pytest.raises(ConfigurationError):
-            self.chat.add_dialogs({"role": "user", "content": self.fresh()}, bad)
-
-    @rule(count=st.integers(1, 4))
+    @rule(count=st.sampled_from([1, 1, 2, 3, None]))
     def rollback(self, count):
-        assert self.chat.rollback(count) == self.model.rollback(count)
+        """The last rounds; or all, by ``clear``."""
+        if count is None:
+            assert self.chat.clear() == self.model.messages
+            self.model.said = []
+        else:
+            assert self.chat.rollback(count) == self.model.rollback(count)
 
-    @rule(data=st.data(), pinned=st.booleans())
+    @precondition(lambda self: self.model.said)
+    @rule(data=st.data(), pinned=st.sampled_from([True, True, False]))
     def pin(self, data, pinned):
         size = len(self.model.said)
-        places = data.draw(st.lists(st.integers(-size, size - 1), max_size=4)) if size else []
+        places = data.draw(st.lists(st.integers(-size, size - 1), min_size=1, max_size=3))
         (self.chat.pin if pinned else self.chat.unpin)(*places)
         for at in places:
             self.model.said[at] = (self.model.said[at][0], pinned)
         self.alternates = self.alternates and not self.model.pinned
 
-    @rule(data=st.data())
-    def pin_what_is_not_there(self, data):
-        size = len(self.model.said)
-        wrong = data.draw(st.sampled_from([size, -size - 1]))
-        with pytest.raises(IndexError):
-            self.chat.pin(*range(size), wrong)
-
-    @rule()
-    def clear(self):
-        assert self.chat.clear() == self.model.messages
-        self.model.said = []
+    @rule(bad=st.sampled_from([*BAD_MESSAGES, *BAD_FILES, "pin", "pin"]))
+    def what_is_refused(self, bad):
+        """Bad messages, bad files, pins of what is not there: nothing changes."""
+        if bad == "pin":
+            for wrong in (len(self.model.said), -len(self.model.said) - 1):
+                with pytest.raises(IndexError):
+                    self.chat.pin(*range(len(self.model.said)), wrong)
+                with pytest.raises(IndexError):
+                    self.chat.unpin(*range(len(self.model.said)), wrong)
+        elif isinstance(bad, str):
+            (self.folder / "bad.json").write_text(bad)
+            with pytest.raises(ConfigurationError):
+                self.chat.load(self.folder / "bad.json")
+        else:
+            with pytest.raises(ConfigurationError):
+                self.chat.add_dialogs({"role": "user", "content": self.fresh()}, bad)
 
     # -- files
 
-    @rule(as_the_seeds=st.booleans())
-    def there_and_back(self, as_the_seeds):
+    @rule(kind=st.sampled_from(["dump", "seeds", "crash", "other"]), most=MOST, most_tokens=MOST_TOKENS)
+    def files(self, kind, most, most_tokens):
+        """There and back; as the seeds write it; a crash in the middle; loaded by a chat with other bounds."""
         path = self.folder / "record.json"
-        if as_the_seeds:
+        said = self.model.said
+        if kind == "crash":
+            self.crash(path)
+            return
+        if kind == "seeds":
             path.write_text(json.dumps(self.chat.fetch_messages(), ensure_ascii=False), encoding="utf8")
-            self.model.said = [(message, False) for message in self.model.messages]
-            self.model.said = self.model.trimmed(self.model.said, 0, by_count=True)
+            said = [(message, False) for message in self.model.messages]
         else:
             self.chat.dump(path)
+        if kind == "other":
+            self.start(most, most_tokens)
+            self.alternates = self.alternates and (most is None or most % 2 == 0)
         self.chat.load(path)
-
-    @rule(most=st.none() | st.integers(1, 9), most_tokens=st.none() | st.integers(12, 90))
-    def into_another(self, most, most_tokens):
-        """Loaded by a chat with other bounds, it is trimmed by those."""
-        self.chat.dump(self.folder / "record.json")
-        said = self.model.said
-        self.start(most, most_tokens)
-        self.chat.load(self.folder / "record.json")
         self.model.said = self.model.trimmed(said, 0, by_count=True)
-        self.alternates = self.alternates and (most is None or most % 2 == 0)
 
-    @rule(bad=st.sampled_from(["", "{}", "[7]", '[{"role": "user", "content": "x"}, {"role": "user"}]']))
-    def bad_file(self, bad):
-        (self.folder / "bad.json").write_text(bad)
-        with pytest.raises(ConfigurationError):
-            self.chat.load(self.folder / "bad.json")
-
-    @rule()
-    def crash_while_it_dumps(self):
-        path = self.folder / "record.json"
+    def crash(self, path):
         path.write_text("before")
 
         def crash(*arguments):
@@ -536,7 +339,7 @@ class Conversation(RuleBasedStateMachine):
 
 
 def test_any_sequence(monkeypatch, tmp_path, capsys):
-    """Fifty conversations of up to forty steps."""
+    """Fifty conversations of up to fifty steps."""
     monkeypatch.setattr(chat_module, "message_tokens", weigh)
     monkeypatch.setattr(archive.os, "fsync", lambda file: None)  # nothing is lost here but time
     monkeypatch.setattr(Conversation, "folder", tmp_path)
@@ -544,7 +347,7 @@ def test_any_sequence(monkeypatch, tmp_path, capsys):
         Conversation,
         settings=settings(
             max_examples=50,
-            stateful_step_count=40,
+            stateful_step_count=50,
             derandomize=True,
             deadline=None,
             database=None,

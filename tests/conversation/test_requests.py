@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import dataclasses
 import json
+import pickle
 
 import openai
 import pydantic
 import pytest
 
 from stable_openai import ConfigurationError, assistant_msg, tool_msg, user_msg
+from stable_openai.conversation.replies import Reply
 
 TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}]
 
@@ -324,3 +327,10 @@ def test_dalle(over, made, name):
     assert [request.url.path for request in chat.sent] == ["/v1/images/generations"] * 2
     assert len({request.headers["authorization"] for request in chat.sent}) == 2
     assert len(chat) == 0
+
+
+def test_replies_travel():
+    """An answer can be copied and pickled, with all that came with it."""
+    reply = Reply({"role": "assistant", "content": "42"}, parsed=[1])
+    for made in (pickle.loads(pickle.dumps(reply)), copy.deepcopy(reply), copy.copy(reply)):
+        assert (made, made.message, made.parsed) == ("42", reply.message, [1])
