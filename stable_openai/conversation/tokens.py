@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from stable_openai.pool.usage import estimate_text
@@ -66,7 +68,22 @@ def _counter(model: str | None) -> Callable[[str], int]:
 def _encodings() -> Callable[[str], Any] | None:
     """OpenAI's tokenizers as ``bpe-openai`` carries them with it: nothing is fetched."""
     try:
-        from bpe_openai import get_encoding  # type: ignore[import-not-found,unused-ignore]  # an extra
+        with _older_ways():
+            from bpe_openai import get_encoding  # type: ignore[import-not-found,unused-ignore]  # an extra
     except ImportError:
         return None
-    return functools.cache(get_encoding)
+
+    @functools.cache
+    def encoding(name: str) -> Any:
+        with _older_ways():
+            return get_encoding(name)
+
+    return encoding
+
+
+@contextlib.contextmanager
+def _older_ways() -> Iterator[None]:
+    """It reads its tables in a way that Python has deprecated: that is nothing to trouble a user with."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
