@@ -8,7 +8,7 @@ import json
 import openai
 import pytest
 
-from stable_openai import ConfigurationError, GroupChat, MalformedAnswer
+from stable_openai import ConfigurationError, GroupChat, KeyPool, MalformedAnswer
 from stable_openai.simulator import SimKey
 
 PLAN = [("苏轼", ["李清照"]), ("苏轼", ["杜甫"])]
@@ -259,3 +259,23 @@ def test_other_wrong_arguments():
         GroupChat(response_format={})
     with pytest.raises(ConfigurationError, match="nonsense"):
         group.request([("Ann", ["Ann"])], nonsense=1)
+
+
+async def test_a_stream_that_is_left(setting):
+    """The next request has its turn; nothing of what was left is kept."""
+    _, group, _ = setting(ANSWER, ANSWER)
+    async for piece in group.async_stream_request(PLAN):
+        assert piece.startswith("[")
+        break
+    assert json.loads(await group.async_request(PLAN)) == WANTED
+    assert len(group.dialogs) == 2
+
+
+def test_options_of_the_client_and_other_keys(setting):
+    """Per request as per object; a pool that it was made with gives way to another key."""
+    sim, group, _ = setting(ANSWER, ANSWER)
+    with KeyPool(["sk-group-dead-0123456789"]) as pool:
+        other = GroupChat(pool=pool, model="gpt-4o", base_url=sim.base_url)
+    other.roles.update(group.roles)
+    other.reset_api_key("sk-group-0-0123456789")
+    assert json.loads(other.request(PLAN, max_retries=0, timeout=20)) == WANTED

@@ -7,9 +7,9 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from stable_openai.conversation.clients import ChatClients, check_request_options, split_options
+from stable_openai.conversation.clients import ChatClients, split_options, split_request_options
 from stable_openai.conversation.replies import Partial, reply_of
-from stable_openai.conversation.turns import Turns
+from stable_openai.conversation.turns import Held, Turns
 from stable_openai.errors import ConfigurationError
 
 from .asking import Asking
@@ -67,7 +67,7 @@ class GroupChat:
         self._unstructured: set[str] = set()  # models that have refused a schema
         self._turns = Turns()
         self._affinity = uuid.uuid4()
-        self.reset_api_key(api_key)
+        self._clients = ChatClients(api_key, self._client_options, self._affinity)
 
     # -- the conversation
 
@@ -93,7 +93,7 @@ class GroupChat:
 
         Args:
             plan: Who speaks to whom, in order: pairs of a speaker and those spoken to.
-            options: What ``chat.completions.create`` takes, for this request.
+            options: What ``chat.completions.create`` and ``openai.OpenAI`` take, for this request.
 
         Returns:
             JSON: a list of objects with ``speaker``, ``audiences`` and ``remark``.
@@ -102,12 +102,12 @@ class GroupChat:
             ConfigurationError: A name is no role, or an option is unknown.
             MalformedAnswer: The model has answered something else, twice.
         """
-        lines = self._lines(plan, options)
+        lines, client, options = self._checked(plan, options)
         with self._turns.turn():
             asking = Asking(self, lines, options)
             while asking.is_open:
                 try:
-                    answer = reply_of(asking.create(self._clients.sync))
+                    answer = reply_of(asking.create(self._clients.sync_with(client)))
                 except Exception as error:  # noqa: BLE001  # raised again, unless it is about the schema
                     asking.failed(error)
                 else:
@@ -116,12 +116,12 @@ class GroupChat:
 
     async def async_request(self, plan: Iterable[tuple[str, str | Iterable[str]]], **options: Any) -> str:
         """The twin of ``request`` for tasks."""
-        lines = self._lines(plan, options)
+        lines, client, options = self._checked(plan, options)
         async with self._turns.aturn():
             asking = Asking(self, lines, options)
             while asking.is_open:
                 try:
-                    answer = reply_of(await asking.create(self._clients.asynchronous))
+                    answer = reply_of(await asking.create(self._clients.async_with(client)))
                 except Exception as error:  # noqa: BLE001  # raised again, unless it is about the schema
                     asking.failed(error)
                 else:
@@ -132,15 +132,15 @@ class GroupChat:
         self, plan: Iterable[tuple[str, str | Iterable[str]]], **options: Any
     ) -> Generator[str, None, None]:
         """Have roles speak, and get the answer remark by remark: joined, the pieces are what ``request`` returns."""
-        return self._stream(self._lines(plan, options), options)
+        return self._stream(*self._checked(plan, options))
 
-    def _stream(self, lines: list[Line], options: dict[str, Any]) -> Generator[str, None, None]:
+    def _stream(self, lines: list[Line], client: dict[str, Any], options: dict[str, Any]) -> Generator[str, None, None]:
         with self._turns.turn():
             asking = Asking(self, lines, options)
             while asking.is_open:
                 partial = Partial()
                 try:
-                    with asking.create(self._clients.sync, stream=True) as chunks:
+                    with asking.create(self._clients.sync_with(client), stream=True) as chunks:
                         for chunk in chunks:
                             partial.add(chunk)
                             yield from asking.pieces(partial.text)
@@ -156,15 +156,18 @@ class GroupChat:
         self, plan: Iterable[tuple[str, str | Iterable[str]]], **options: Any
     ) -> AsyncGenerator[str, None]:
         """The twin of ``stream_request`` for tasks."""
-        return self._astream(self._lines(plan, options), options)
+        held = Held()
+        return held.by(self._astream(held, *self._checked(plan, options)))
 
-    async def _astream(self, lines: list[Line], options: dict[str, Any]) -> AsyncGenerator[str, None]:
-        async with self._turns.aturn():
+    async def _astream(
+        self, held: Held, lines: list[Line], client: dict[str, Any], options: dict[str, Any]
+    ) -> AsyncGenerator[str, None]:
+        async with self._turns.aturn(held):
             asking = Asking(self, lines, options)
             while asking.is_open:
                 partial = Partial()
                 try:
-                    async with await asking.create(self._clients.asynchronous, stream=True) as chunks:
+                    async with await asking.create(self._clients.async_with(client), stream=True) as chunks:
                         async for chunk in chunks:
                             partial.add(chunk)
                             for piece in asking.pieces(partial.text):
@@ -180,13 +183,16 @@ class GroupChat:
 
     def reset_api_key(self, api_key: Any) -> None:
         """Go on with another key, list of keys or pool; what was said stays."""
-        self._clients = ChatClients(api_key, self._client_options, self._affinity)
+        options = {name: value for name, value in self._client_options.items() if name != "pool"}
+        self._clients = ChatClients(api_key, options, self._affinity)
 
     # -- within
 
-    def _lines(self, plan: Iterable[Any], options: dict[str, Any]) -> list[Line]:
-        """Who speaks to whom, checked at once."""
-        check_request_options(options)
+    def _checked(
+        self, plan: Iterable[Any], options: dict[str, Any]
+    ) -> tuple[list[Line], dict[str, Any], dict[str, Any]]:
+        """Who speaks to whom, the client's options and the request's own; what is wrong with them shows at once."""
+        client, options = split_request_options(options)
         if "response_format" in options:
             raise ConfigurationError("response_format", "is the group's own business")
         if not {**self._options, **options}.get("model"):
@@ -194,7 +200,7 @@ class GroupChat:
         lines = [self._line(entry, f"plan[{index}]") for index, entry in enumerate(plan)]
         if not lines:
             raise ConfigurationError("plan", "is empty: say who speaks to whom, as in [('Ann', ['Bob'])]")
-        return lines
+        return lines, client, options
 
     def _line(self, entry: Any, where: str) -> Line:
         if not isinstance(entry, Sequence) or isinstance(entry, str) or len(entry) != len(Line._fields):
