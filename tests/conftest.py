@@ -5,15 +5,19 @@ And what none may do: whatever a test prints or logs (ours at DEBUG) is searched
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
+import socket
+from pathlib import Path
 
 import pytest
 
 from stable_openai import KeyManager
 from stable_openai.pool import granting
 
+OPEN_FILES = Path("/proc/self/fd")
 LOOKS_LIKE_A_KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{10,}")
 
 
@@ -42,6 +46,27 @@ def _a_process_without_keys(monkeypatch):
     KeyManager.reset()
     yield
     KeyManager.reset()
+
+
+@pytest.fixture
+def sockets():
+    """``sockets(sim)``: how many connections this process has to a simulator, as its client.
+
+    The simulator's own ends, in the same process, are closed whenever its thread comes to it: they are not counted.
+    """
+
+    def count(sim):
+        found = 0
+        for entry in OPEN_FILES.iterdir():
+            with contextlib.suppress(OSError):
+                if entry.is_socket():
+                    with socket.socket(fileno=os.dup(int(entry.name))) as one:
+                        found += one.family == socket.AF_INET and one.getpeername()[1] == sim.port
+        return found
+
+    if not OPEN_FILES.is_dir():
+        pytest.skip("there is no /proc here")
+    return count
 
 
 @pytest.fixture

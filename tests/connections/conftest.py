@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
 from pathlib import Path
 
 import pytest
@@ -24,21 +21,3 @@ def sim(openai_simulator):
 def connections():
     with Connections() as made:
         yield made
-
-
-@pytest.fixture
-def sockets():
-    """``sockets(sim)``: how many connections this process has to a simulator, as its client."""
-
-    def count(sim):
-        found = 0
-        for entry in FDS.iterdir():
-            with contextlib.suppress(OSError):
-                if entry.is_socket():
-                    with socket.socket(fileno=os.dup(int(entry.name))) as one:
-                        found += one.family == socket.AF_INET and one.getpeername()[1] == sim.port
-        return found
-
-    if not FDS.is_dir():
-        pytest.skip("there is no /proc here")
-    return count

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -168,24 +166,6 @@ def asked():
         return {"model": "gpt-4o", "messages": [{"role": "user", "content": prompt}], **more}
 
     return asked
-
-
-@pytest.fixture
-def sockets():
-    """``sockets(sim)``: how many connections this process has to a simulator, as its client."""
-
-    def count(sim):
-        found = 0
-        for entry in OPEN_FILES.iterdir():
-            with contextlib.suppress(OSError):
-                if entry.is_socket():
-                    with socket.socket(fileno=os.dup(int(entry.name))) as one:
-                        found += one.family == socket.AF_INET and one.getpeername()[1] == sim.port
-        return found
-
-    if not OPEN_FILES.is_dir():
-        pytest.skip("there is no /proc here")
-    return count
 
 
 class Scripted(ThreadingHTTPServer):
