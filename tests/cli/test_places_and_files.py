@@ -85,13 +85,15 @@ def test_a_file_that_fails_its_check_is_not_taken(tmp_path):
 def test_a_lock_is_one_process_s_and_ends_with_it(tmp_path):
     """Also where that is killed."""
     code = (
-        "import pathlib, sys, time\n"
+        "import pathlib, sys\n"
         "from stable_openai.cli.private_files import locked\n"
         "with locked(pathlib.Path(sys.argv[1])):\n"
-        "    print('held', flush=True); time.sleep(60)"
+        "    print('held', flush=True); sys.stdin.read()"
     )
     lock = tmp_path / "lock"
-    with subprocess.Popen([sys.executable, "-c", code, str(lock)], stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(Busy), locked(lock, wait=False):
             pass
