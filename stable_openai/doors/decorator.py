@@ -25,9 +25,9 @@ def _with_patch(decorator: Any) -> StableDecorator:
 def stable(function: Any = None, /, **options: Any) -> Any:
     """Give a function keys from the pool, and go on with the next one where a key fails.
 
-    The function asks for what it needs by name: ``api_key`` (the secret), ``client`` (an openai client bound to the key, of
-    the kind that its annotation names), ``key`` (the whole ``Key``), ``base_url``. An explicit, non-empty ``api_key`` or
-    ``client`` of the caller's wins and is not rotated. Works on functions, coroutine functions,
+    The function asks for what it needs by name: ``api_key`` (the secret), ``client`` (an openai client bound to the
+    key, of the kind that its annotation names), ``key`` (the whole ``Key``), ``base_url``. An explicit, non-empty
+    ``api_key`` or ``client`` of the caller's wins and is not rotated. Works on functions, coroutine functions,
     generators, async generators, methods, classmethods, staticmethods, partials and callable objects.
 
     ``stable.patch("pkg.module:Class.method")`` does it to functions of code that one can't change.
