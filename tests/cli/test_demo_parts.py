@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from stable_openai import Event, KeyPool, Limits
+from stable_openai import Event, KeyPool, Limits, ManualClock
 from stable_openai.cli.demo.crawl import Crawl, run_threads
 from stable_openai.cli.demo.journal import Entry, Journal, lines_of
 from stable_openai.cli.demo.population import best_seconds, make_prompts, requests_per_minute, told_keys
@@ -94,7 +94,7 @@ def test_a_crawl_that_breaks_raises():
 
 def test_the_screen_shows_each_key():
     """Masked secrets, states in words, windows as bars with their numbers; within 80 columns."""
-    pool = KeyPool(told_keys(demo_keys()), minute=4.0)
+    pool = KeyPool(told_keys(demo_keys()), minute=4.0, clock=ManualClock())
     journal = Journal(lambda: 1.0)
     pool.on_event(journal)
     pool.park("unpaid", 30.0, "quota_exhausted")
