@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         PoolClosed,
         RequestTooLarge,
         StableError,
+        StoreError,
     )
     from .failover.hidden_retries import HiddenRetriesWarning
     from .keys import Key
@@ -80,6 +81,7 @@ __all__ = [
     "RequestTooLarge",
     "Scope",
     "StableError",
+    "StoreError",
     "Strategy",
     "Transport",
     "Verdict",
@@ -131,6 +133,7 @@ _HOMES: Final = {
     "RequestTooLarge": "errors",
     "Scope": "verdict",
     "StableError": "errors",
+    "StoreError": "errors",
     "Strategy": "stores.orders",
     "Transport": "transports.httpx_transports",
     "Verdict": "verdict",

@@ -7,6 +7,7 @@
     │   └── InjectionError (TypeError)      a function has nothing that @stable could inject
     ├── NoKeyAvailable                      every key is out for longer than the call may wait
     ├── RequestTooLarge                     the call needs more tokens than any key's limit allows
+    ├── StoreError                          the store that processes share is lost, or refuses
     └── PoolClosed                          the pool was closed while, or before, the call was made
 
 A provider's own exceptions are never wrapped: what ends a call is the provider's exception, with notes of
@@ -27,6 +28,7 @@ __all__ = [
     "PoolClosed",
     "RequestTooLarge",
     "StableError",
+    "StoreError",
 ]
 
 
@@ -110,3 +112,11 @@ class RequestTooLarge(StableError):
 
 class PoolClosed(StableError):
     """The pool was closed; make a new one."""
+
+
+class StoreError(StableError):
+    """The store that a pool is shared through can't be reached, does not answer in time, or refuses.
+
+    Raised when a pool is made, and by calls where the pool has ``on_store_error="raise"``. The message says what is wrong
+    and where; an address is shown without its password.
+    """
