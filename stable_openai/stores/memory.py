@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 
 from stable_openai.clock import SystemClock
 
-from .choosing import choose, free_at, preferred, refusal, renew_credit
-from .lanes import CLOSED, INFINITY, Habits
-from .protocol import Grant, Refusal
-from .roster import Roster
-from .settling import Taken, apply, revive, settle
-from .snapshots import KeyStatus, reason_of, snapshot_of
+from .choosing import renew_credit
+from .engine import Engine
+from .lanes import INFINITY
+from .protocol import Grant
+from .settling import Taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sized
 
     from stable_openai.keys import Key
     from stable_openai.limits import Limits
-    from stable_openai.windows import AnyCount, Entry
 
+    from .lanes import Habits
     from .orders import StrategyLike
-    from .protocol import Ask, Change, Effect, Outcome
-    from .queues import Queue, Slot
+    from .protocol import Ask, Change, Effect, Outcome, Refusal
+    from .queues import Slot
+    from .snapshots import KeyStatus
 
 __all__ = ["MemoryStore"]
 
@@ -43,7 +43,8 @@ class MemoryStore:
         self._system = type(habits.clock) is SystemClock
         self._latest = -INFINITY
         self._offset = 0.0
-        self._roster = Roster(strategy, habits)
+        self._engine = Engine(strategy, habits)
+        self._roster = self._engine.roster
         self._any = self._roster.any  # these two are the roster's own, at hand for the hot path
         self._queues = self._roster.queues
         self.crowd: Sized = {}  # those who wait: while there are any, nobody is served out of turn
@@ -141,31 +142,10 @@ class MemoryStore:
     def grant(self, ask: Ask) -> Grant | Refusal:
         """Choose a key and count its use, or say when to ask again."""
         with self._lock:
-            now = self._now()
-            queue = self._roster.queue_of(ask.model)
-            slot = preferred(self._roster, queue, ask, now)
-            if slot is not None:
-                return self._take(queue, slot, ask, now, put=False)
-            slot = choose(self._roster, queue, ask, now)
-            if slot is None:
-                found: Grant | Refusal = refusal(self._roster, queue, ask)
-            else:
-                found = self._take(queue, slot, ask, now)
+            found = self._engine.grant(ask, self._now())
         if self._late:
             self._settle_late()
         return found
-
-    def _take(self, queue: Queue, slot: Slot, ask: Ask, now: float, *, put: bool = True) -> Grant:
-        entries: list[tuple[AnyCount, Entry]] = []
-        for lane in slot.lanes:
-            lane.take(now, ask.tokens, entries)
-            if lane.groups:
-                queue.look_again(lane, now)
-        if slot.lane is not CLOSED:
-            slot.lanes[0].lend(now)
-        if put:
-            queue.put(slot, now)
-        return Grant(slot.member.key, slot.member.name, ask, Taken(slot, slot.lanes, entries, now))
 
     def adopt(self, slot: Slot, ask: Ask) -> Grant:
         """Make a grant of what ``quick`` returned, so that it can be settled in another way than by success."""
@@ -183,7 +163,7 @@ class MemoryStore:
             self._late.append((grant, outcome))
             return []
         with self._lock:
-            changes = settle(self._roster, grant, outcome, self._now())
+            changes = self._engine.settle(grant, outcome, self._now())
         if self._late:
             self._settle_late()
         return changes
@@ -196,7 +176,7 @@ class MemoryStore:
             except IndexError:
                 break
             with self._lock:
-                settle(self._roster, grant, outcome, self._now())
+                self._engine.settle(grant, outcome, self._now())
         self.after_late()
 
     # -- standings
@@ -204,14 +184,12 @@ class MemoryStore:
     def rest(self, name: str, effect: Effect, model: str | None = None) -> list[Change]:
         """Make a lane of this key rest."""
         with self._lock:
-            return apply(self._roster, self._roster.members[name], model, effect, self._now())
+            return self._engine.rest(name, effect, model, self._now())
 
     def revive(self, names: Iterable[str] | None, model: str | None = None) -> list[Change]:
         """Clear cooldowns, parking and retirement of these keys (None: of all), and of their owners."""
         with self._lock:
-            members = self._roster.members
-            chosen = list(members.values()) if names is None else [members[name] for name in names]
-            return [change for member in chosen for change in revive(self._roster, member, model)]
+            return self._engine.revive(names, model)
 
     # -- keys
 
@@ -238,8 +216,7 @@ class MemoryStore:
     def assign_owner(self, names: Iterable[str], owner: str) -> None:
         """These keys turn out to draw on this owner's quota."""
         with self._lock:
-            for name in names:
-                self._roster.meet_owner(self._roster.members[name], owner)
+            self._engine.assign_owner(names, owner)
 
     def use(self, strategy: StrategyLike) -> None:
         """Change the order among eligible keys."""
@@ -257,32 +234,19 @@ class MemoryStore:
     def snapshot(self) -> list[KeyStatus]:
         """The state of each key."""
         with self._lock:
-            now = self._now()
-            return [snapshot_of(member, now) for member in self._roster.members.values()]
+            return self._engine.snapshot(self._now())
 
     def reasons(self, model: str | None, tokens: int = 0) -> dict[str, str]:
         """Why each key is out for this model, by name; keys that are not out are left out."""
         with self._lock:
-            now = self._now()
-            found = {}
-            for member in self._roster.members.values():
-                if model is not None and member.key.models is not None and model not in member.key.models:
-                    found[member.name] = f"is not for the model {model}"
-                    continue
-                for lane in member.lanes_for(model):
-                    reason = reason_of(lane, now, tokens)
-                    if reason:
-                        found[member.name] = reason
-                        break
-            return found
+            return self._engine.reasons(model, tokens, self._now())
 
     def earliest(self, model: str | None, tokens: int = 0) -> float:
         """When a key may be eligible for this model again; infinity where none will be by itself. Looks at all keys."""
         with self._lock:
-            now = self._now()
-            return min((free_at(lanes, now, tokens) for lanes in self._roster.ways(model)), default=INFINITY)
+            return self._engine.earliest(model, tokens, self._now())
 
     def pending_work(self) -> int:
         """Grants that are not settled."""
         with self._lock:
-            return sum(member.in_flight for member in self._roster.members.values())
+            return self._engine.pending_work()
