@@ -12,7 +12,8 @@ Rules of this file:
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+import random
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from stable_openai.learned import LearnedCount, meter
@@ -63,11 +64,13 @@ class Habits:
         clock: Where time comes from.
         pace: Whether the grants of a window are spread evenly.
         minute: How long the provider's minute lasts, in seconds: 60 but for rehearsals.
+        dice: Where chance comes from.
     """
 
     clock: Clock
     pace: bool = False
     minute: float = MINUTE
+    dice: random.Random = field(default_factory=random.Random)
 
     @property
     def scale(self) -> float:

@@ -83,7 +83,7 @@ def note_rejection(  # noqa: PLR0917  # all that is known of it
     """
     if rejection.long:
         return []
-    lanes = {*lanes, target}
+    lanes = dict.fromkeys((*lanes, target))
     for lane in lanes:
         lane.flush()
     if rejection.what == "tokens":

@@ -102,7 +102,7 @@ class Owner:
         self.name = name
         self.told = told  # by the user, rather than found out
         self.lanes = Lanes((Kind.OWNER, Kind.OWNER_AND_MODEL), Limits(), {}, habits)
-        self.members: set[Member] = set()
+        self.members: dict[Member, None] = {}  # in order: a set's differs from process to process
 
 
 class Member:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import random
+import operator
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, runtime_checkable
 from stable_openai.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import random
+    from collections.abc import Callable, Iterator
 
     from .queues import Slot
 
-__all__ = ["Candidate", "Order", "Strategy", "StrategyLike", "check_strategy", "make_order"]
+__all__ = ["Candidate", "Order", "Shares", "Strategy", "StrategyLike", "check_strategy", "make_order"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,9 @@ class Order(Protocol):
 
     def __len__(self) -> int: ...
 
+    def __iter__(self) -> Iterator[Slot]:
+        """All that are in it, so that pushing them into an empty one makes the same order."""
+
 
 class _Turns:
     """``round-robin``: in turn."""
@@ -89,23 +93,29 @@ class _Turns:
     def __len__(self) -> int:
         return len(self._slots)
 
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self._slots)
+
 
 class _Dice:
     """``random``: any of them, all alike."""
 
-    __slots__ = ("_random", "_slots", "push", "unpop")
+    __slots__ = ("_dice", "_slots", "push", "unpop")
 
-    def __init__(self) -> None:
+    def __init__(self, dice: random.Random) -> None:
         self._slots: list[Slot] = []
-        self._random = random.Random()  # noqa: S311  # which key comes next is no secret
+        self._dice = dice
         self.push = self.unpop = self._slots.append
 
     def __len__(self) -> int:
         return len(self._slots)
 
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self._slots)
+
     def pop(self) -> Slot:
         slots = self._slots
-        index = int(self._random.random() * len(slots))
+        index = int(self._dice.random() * len(slots))
         slots[index], slots[-1] = slots[-1], slots[index]
         return slots.pop()
 
@@ -122,6 +132,9 @@ class _Ranked:
 
     def __len__(self) -> int:
         return len(self._heap)
+
+    def __iter__(self) -> Iterator[Slot]:
+        return (slot for _, _, slot in sorted(self._heap, key=operator.itemgetter(0, 1)))
 
     def push(self, slot: Slot, /) -> None:
         heapq.heappush(self._heap, (self._rank(slot), next(self._order), slot))
@@ -154,6 +167,9 @@ class _Survey:
     def __len__(self) -> int:
         return len(self._slots)
 
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self._slots)
+
     def pop(self) -> Slot:
         if not self._slots:
             raise IndexError("no slot is ready")
@@ -161,29 +177,34 @@ class _Survey:
         return self._slots.pop(index)
 
 
-class _Shares(_Ranked):
-    """``weighted``: uses in proportion to weights, counted from when a key joined in, with no catching up."""
+class Shares(_Ranked):
+    """``weighted``: uses in proportion to weights, counted from when a key joined in, with no catching up.
 
-    __slots__ = ("_behind", "_floor")
+    Attributes:
+        floor: The share of the one that was taken last.
+        behind: By the index of a key, what it missed while it was not ready.
+    """
+
+    __slots__ = ("behind", "floor")
 
     def __init__(self) -> None:
         super().__init__(self._share)
-        self._floor = 0.0
-        self._behind: dict[int, float] = {}
+        self.floor = 0.0
+        self.behind: dict[int, float] = {}
 
     def _share(self, slot: Slot) -> float:
-        return slot.member.uses / slot.member.key.weight + self._behind.get(slot.member.index, 0.0)
+        return slot.member.uses / slot.member.key.weight + self.behind.get(slot.member.index, 0.0)
 
     def push(self, slot: Slot, /) -> None:
-        missing = self._floor - self._share(slot)
+        missing = self.floor - self._share(slot)
         if missing > 0:
             index = slot.member.index
-            self._behind[index] = self._behind.get(index, 0.0) + missing
+            self.behind[index] = self.behind.get(index, 0.0) + missing
         super().push(slot)
 
     def pop(self) -> Slot:
         slot = super().pop()
-        self._floor = self._share(slot)
+        self.floor = self._share(slot)
         return slot
 
 
@@ -204,13 +225,13 @@ def _rank_by(strategy: Strategy) -> Callable[[Slot], float]:
     return rank
 
 
-_ORDERS: Final[dict[str, Callable[[], Order]]] = {
-    "round-robin": _Turns,
+_ORDERS: Final[dict[str, Callable[[random.Random], Order]]] = {
+    "round-robin": lambda _dice: _Turns(),
     "random": _Dice,
-    "least-used": lambda: _Ranked(lambda slot: slot.member.uses),
-    "rest-time": lambda: _Ranked(lambda slot: slot.member.used_at),
-    "weighted": _Shares,
-    "fill-first": lambda: _Ranked(lambda slot: slot.member.index),
+    "least-used": lambda _dice: _Ranked(lambda slot: slot.member.uses),
+    "rest-time": lambda _dice: _Ranked(lambda slot: slot.member.used_at),
+    "weighted": lambda _dice: Shares(),
+    "fill-first": lambda _dice: _Ranked(lambda slot: slot.member.index),
 }
 _OTHER_NAMES: Final = {"default": "round-robin", "roll-polling": "round-robin"}
 
@@ -231,8 +252,8 @@ def check_strategy(strategy: object) -> StrategyLike:
     raise ConfigurationError("strategy", "must be a name, or an object with a method rank(candidate)")
 
 
-def make_order(strategy: StrategyLike) -> Order:
+def make_order(strategy: StrategyLike, dice: random.Random) -> Order:
     """Make an empty order of a strategy that ``check_strategy`` has passed."""
     if isinstance(strategy, str):
-        return _ORDERS[strategy]()
+        return _ORDERS[strategy](dice)
     return _Survey(_rank_by(strategy))

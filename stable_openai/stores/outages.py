@@ -49,7 +49,7 @@ class Endpoint:
 
     def __init__(self, name: str | None, habits: Habits) -> None:
         self.name = name
-        self.members: set[Member] = set()
+        self.members: dict[Member, None] = {}
         self.lane: Lane | None = None
         self._habits = habits
         self._failures: deque[Failure] = deque()

@@ -16,6 +16,7 @@ from .lanes import CLOSED, INFINITY, ClosedLane, Lane
 from .orders import make_order
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Iterator
 
     from .members import Member
@@ -77,6 +78,7 @@ class Queue:
     """The slots of one model (or of all that have nothing of their own)."""
 
     __slots__ = (
+        "_dice",
         "_heap",
         "_order",
         "_reserve_until",
@@ -90,8 +92,9 @@ class Queue:
         "slots",
     )
 
-    def __init__(self, model: str | None, strategy: StrategyLike) -> None:
+    def __init__(self, model: str | None, strategy: StrategyLike, dice: random.Random) -> None:
         self.model = model
+        self._dice = dice
         self.slots: dict[Member, Slot] = {}
         self.least_largest = INFINITY  # the smallest of the slots' largest requests, in tokens
         self.held: set[Group] = set()  # those that only an event wakes
@@ -104,8 +107,8 @@ class Queue:
 
     def use(self, strategy: StrategyLike) -> None:
         """Start the orders afresh, with every slot ready."""
-        self.ready = make_order(strategy)
-        self.reserve = make_order(strategy)
+        self.ready = make_order(strategy, self._dice)
+        self.reserve = make_order(strategy, self._dice)
         self._heap.clear()
         self.due = self._reserve_until = INFINITY
         self.short.clear()

@@ -57,7 +57,7 @@ class Roster:
         self._next_index = 0
         self._owners: dict[str, Owner] = {}
         self.members: dict[str, Member] = {}
-        self.any = Queue(None, strategy)
+        self.any = Queue(None, strategy, habits.dice)
         self.others = self.any
         self.queues: dict[str, Queue] = {}
         self.counts_tokens = False
@@ -116,20 +116,20 @@ class Roster:
         if key.owner is not None:
             member.owner = self._owner(key.owner)
         if member.owner is not None:
-            member.owner.members.add(member)
+            member.owner.members[member] = None
         endpoint = self._endpoints.get(key.base_url)
         if endpoint is None:
             endpoint = self._endpoints[key.base_url] = Endpoint(key.base_url, self.habits)
         member.endpoint = endpoint
-        endpoint.members.add(member)
+        endpoint.members[member] = None
 
     def _displace(self, member: Member) -> None:
         if member.owner is not None:
-            member.owner.members.discard(member)
+            member.owner.members.pop(member, None)
             if member.owner.told:
                 member.owner = None
         if member.endpoint is not None:
-            member.endpoint.members.discard(member)
+            member.endpoint.members.pop(member, None)
 
     def _owner(self, name: str) -> Owner:
         owner = self._owners.get(name)
@@ -145,12 +145,12 @@ class Roster:
             known = self._aliases[name] = own or self._owners.get(name) or Owner(name, self.habits, told=False)
         if own is known or (own is not None and own.told):
             return False  # what the user says of a key stands
-        movers = {member} if own is None else set(own.members)
+        movers = [member] if own is None else list(own.members)
         for mover in movers:
             if mover.owner is not None:
-                mover.owner.members.discard(mover)
+                mover.owner.members.pop(mover, None)
             mover.owner = known
-            known.members.add(mover)
+            known.members[mover] = None
         self.restructure(movers, known.lanes.told_models)
         return True
 
@@ -169,7 +169,7 @@ class Roster:
             return member.endpoint.lane
         owner = member.owner if kind in (Kind.OWNER, Kind.OWNER_AND_MODEL) else None
         lanes = member.lanes if owner is None else owner.lanes
-        sharers = {member} if owner is None else owner.members
+        sharers = [member] if owner is None else list(owner.members)
         whole = model is None or kind in (Kind.KEY, Kind.OWNER)
         known = lanes.own if whole else lanes.of_model(model)
         if known is not None:
@@ -245,17 +245,17 @@ class Roster:
 
     def _enlist(self, members: list[Member]) -> None:
         """Give members that are new, or whose description has changed, their slots."""
-        models: set[str] = set()
+        models: set[str] = set()  # in order below: the order of sets of text differs between processes
         for member in members:
             models |= member.lanes.told_models | (member.key.models or frozenset())
             if member.owner is not None:
                 models |= member.owner.lanes.told_models
             if member.key.models is not None and self.others is self.any:
-                self.others = Queue(None, self._strategy)
+                self.others = Queue(None, self._strategy, self.habits.dice)
                 self._fill(self.others, self.members.values())
         for queue in self.all_queues():
             self._fill(queue, members)
-        for model in models:
+        for model in sorted(models):
             self._own_queue(model)
 
     def _own_queue(self, model: str) -> None:
@@ -263,7 +263,7 @@ class Roster:
             return
         if len(self.queues) >= _MOST_QUEUES:
             del self.queues[next(iter(self.queues))]
-        queue = self.queues[model] = Queue(model, self._strategy)
+        queue = self.queues[model] = Queue(model, self._strategy, self.habits.dice)
         self._fill(queue, self.members.values())
 
     def _fill(self, queue: Queue, members: Iterable[Member]) -> None:
@@ -281,7 +281,7 @@ class Roster:
 
     def restructure(self, members: Iterable[Member], models: Iterable[str]) -> None:
         """Rebuild the slots of members whose lanes are no longer the same."""
-        for model in models:
+        for model in sorted(models):
             self._own_queue(model)
         for queue in self.all_queues():
             for member in members:

@@ -6,7 +6,6 @@ All functions are called under the store's lock.
 from __future__ import annotations
 
 import datetime
-import random
 import zoneinfo
 from typing import TYPE_CHECKING, Final
 
@@ -208,7 +207,7 @@ def _rest_of(  # all that the length of a rest hangs on
         return _until_reset(roster, lane, seconds), True
     if seconds is None:
         seconds = min(_FIRST[standing] * 2.0**lane.strikes, _LONGEST[standing]) * lane.habits.scale
-        return seconds * (1.0 + _JITTER * random.random()), True  # noqa: S311  # so that not all come back at once
+        return seconds * (1.0 + _JITTER * lane.habits.dice.random()), True  # so that not all come back at once
     if standing is not Standing.COOLING:
         return seconds, True
     if lane.strikes and not resting:  # the provider's word is good, until it has proved wrong
@@ -234,7 +233,7 @@ def _until_reset(roster: Roster, lane: Lane, seconds: float | None) -> float:
         today = datetime.datetime.fromtimestamp(wall, zoneinfo.ZoneInfo(zone))
         midnight = today.replace(hour=0, minute=0, second=0, microsecond=0) + datetime.timedelta(days=1)
         ends.append(midnight.timestamp() - wall)
-    return min((end for end in ends if end > _HOUR / 2), default=_HOUR) + random.uniform(0, 5)  # noqa: S311
+    return min((end for end in ends if end > _HOUR / 2), default=_HOUR) + 5.0 * lane.habits.dice.random()
 
 
 def revive(roster: Roster, member: Member, model: str | None) -> list[Change]:
