@@ -5,12 +5,13 @@ All functions are called under the store's lock.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stable_openai.errors import RequestTooLarge
 
 from .lanes import INFINITY, Lane, Standing
-from .protocol import Refusal
+from .protocol import NOBODY, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +37,13 @@ def preferred(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None
 
 def choose(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
     """The slot to use now, taken out of its order; None where none is eligible."""
+    slot = _find(roster, queue, ask, now)
+    if slot is None and ask.avoid:  # there is no other, then
+        slot = _find(roster, queue, replace(ask, avoid=NOBODY), now)
+    return slot
+
+
+def _find(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
     queue.wake(now)
     while True:
         slot = _search(roster, queue, ask, now)
@@ -56,11 +64,8 @@ def _search(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
     for order in (queue.ready, queue.reserve):
         while found is None and len(order):
             found = _look_at_next(roster, queue, order, ask, now, aside)
-    if found is None:  # those that were to be avoided, then: there is no other
-        found = next((slot for slot in aside if _will_do(slot, ask, now)), None)
     for slot in reversed(aside):
-        if slot is not found:
-            queue.ready.unpop(slot)
+        queue.ready.unpop(slot)
     return found
 
 

@@ -21,7 +21,7 @@ __all__ = ["Lanes", "Member", "Owner"]
 class Lanes:
     """The lanes of a key or of an owner: one for all models, and one for each model that has something of its own."""
 
-    __slots__ = ("_habits", "_kinds", "_limits", "_model_limits", "by_model", "own")
+    __slots__ = ("_habits", "_kinds", "by_model", "limits", "model_limits", "own")
 
     def __init__(
         self,
@@ -32,33 +32,33 @@ class Lanes:
     ) -> None:
         self._habits = habits
         self._kinds = kinds
-        self._limits = limits
-        self._model_limits = dict(model_limits)
+        self.limits = limits
+        self.model_limits = dict(model_limits)
         self.own: Lane | None = None
         self.by_model: dict[str, Lane] = {}
 
     def tell(self, limits: Limits, model_limits: Mapping[str, Limits]) -> None:
         """Take other limits; counts stay."""
-        self._limits = limits
-        self._model_limits = dict(model_limits)
+        self.limits = limits
+        self.model_limits = dict(model_limits)
         if self.own is not None:
             self.own.tell(limits)
         for model, lane in self.by_model.items():
-            lane.tell(self._model_limits.get(model, Limits()))
+            lane.tell(self.model_limits.get(model, Limits()))
 
     @property
     def told_models(self) -> set[str]:
         """The models that have limits or a state of their own."""
-        return {*self._model_limits, *self.by_model}
+        return {*self.model_limits, *self.by_model}
 
     @property
     def has_limits(self) -> bool:
-        return bool(self._limits)
+        return bool(self.limits)
 
     def whole(self) -> Lane:
         """The lane for all models, made when it is first needed."""
         if self.own is None:
-            self.own = Lane(self._kinds[0], self._limits, self._habits)
+            self.own = Lane(self._kinds[0], self.limits, self._habits)
         return self.own
 
     def of_model(self, model: str | None) -> Lane | None:
@@ -66,13 +66,13 @@ class Lanes:
         if model is None:
             return None
         lane = self.by_model.get(model)
-        if lane is None and model in self._model_limits:
+        if lane is None and model in self.model_limits:
             lane = self.make(model)
         return lane
 
     def make(self, model: str) -> Lane:
         """Make the lane of one model."""
-        limits = self._model_limits.get(model, Limits())
+        limits = self.model_limits.get(model, Limits())
         lane = self.by_model[model] = Lane(self._kinds[1], limits, self._habits, model)
         return lane
 
@@ -80,10 +80,10 @@ class Lanes:
         """Drop a lane that nothing sets apart any more; True if it was dropped."""
         if not lane.idle:
             return False
-        if lane.model is not None and self.by_model.get(lane.model) is lane and lane.model not in self._model_limits:
+        if lane.model is not None and self.by_model.get(lane.model) is lane and lane.model not in self.model_limits:
             del self.by_model[lane.model]
             return True
-        if lane is self.own and lane.kind is Kind.OWNER and not self._limits:
+        if lane is self.own and lane.kind is Kind.OWNER and not self.limits:
             self.own = None
             return True
         return False

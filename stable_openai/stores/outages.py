@@ -43,17 +43,19 @@ class Endpoint:
 
     Attributes:
         lane: The lane that all its keys go through while it is down; None while it is up.
+        failures: Those of the last seconds, while nothing succeeds.
+        served: How many calls had ended well when the last failure came.
     """
 
-    __slots__ = ("_failures", "_habits", "_served", "lane", "members", "name")
+    __slots__ = ("_habits", "failures", "lane", "members", "name", "served")
 
     def __init__(self, name: str | None, habits: Habits) -> None:
         self.name = name
         self.members: dict[Member, None] = {}
         self.lane: Lane | None = None
         self._habits = habits
-        self._failures: deque[Failure] = deque()
-        self._served = 0
+        self.failures: deque[Failure] = deque()
+        self.served = 0
 
     @property
     def down(self) -> bool:
@@ -62,13 +64,13 @@ class Endpoint:
 
     def failed(self, failure: Failure) -> bool:
         """Note a failure; True where it makes an outage."""
-        failures = self._failures
+        failures = self.failures
         while failures and failures[0].at < failure.at - _SPAN:
             failures.popleft()
         served = sum(member.served for member in self.members)
-        if served > self._served:
+        if served > self.served:
             failures.clear()  # somebody has had an answer meanwhile
-        self._served = served
+        self.served = served
         failures.append(failure)
         alike = [other for other in failures if other.what == failure.what]
         if len(alike) < _ENOUGH or len({other.call for other in alike}) < _CALLS:
@@ -82,8 +84,8 @@ class Endpoint:
 
     def go_down(self, now: float) -> tuple[Lane, list[Lane]]:
         """Begin an outage; returns the endpoint's lane and the lanes that were blamed for it."""
-        blamed = [failure.blamed for failure in self._failures if failure.blamed is not None]
-        self._failures.clear()
+        blamed = [failure.blamed for failure in self.failures if failure.blamed is not None]
+        self.failures.clear()
         self.lane = Lane(Kind.ENDPOINT, Limits(), self._habits)
         self.rest(now)
         return self.lane, blamed
@@ -96,7 +98,7 @@ class Endpoint:
     def come_up(self) -> Lane | None:
         """End an outage; returns the lane that is no more."""
         lane, self.lane = self.lane, None
-        self._failures.clear()
+        self.failures.clear()
         if lane is not None:
             lane.reopen()
         return lane

@@ -29,6 +29,11 @@ class Roster:
 
     Attributes:
         members: The keys by name.
+        next_index: The place of the next key that is added.
+        owners: The owners by the names that were told.
+        aliases: Owners by the names that answers give them.
+        endpoints: The endpoints by base URL.
+        strategy: The order among eligible keys.
         any: The queue for calls whose model is not known: every key.
         others: The queue for models of which no key says anything of its own.
         queues: The queues of the other models.
@@ -36,26 +41,26 @@ class Roster:
     """
 
     __slots__ = (
-        "_aliases",
-        "_endpoints",
-        "_next_index",
-        "_owners",
-        "_strategy",
+        "aliases",
         "any",
         "counts_tokens",
+        "endpoints",
         "habits",
         "members",
+        "next_index",
         "others",
+        "owners",
         "queues",
+        "strategy",
     )
 
     def __init__(self, strategy: StrategyLike, habits: Habits) -> None:
         self.habits = habits
-        self._aliases: dict[str, Owner] = {}  # owners by the names that answers give them
-        self._endpoints: dict[str | None, Endpoint] = {}
-        self._strategy = strategy
-        self._next_index = 0
-        self._owners: dict[str, Owner] = {}
+        self.aliases: dict[str, Owner] = {}
+        self.endpoints: dict[str | None, Endpoint] = {}
+        self.strategy = strategy
+        self.next_index = 0
+        self.owners: dict[str, Owner] = {}
         self.members: dict[str, Member] = {}
         self.any = Queue(None, strategy, habits.dice)
         self.others = self.any
@@ -68,8 +73,8 @@ class Roster:
         """Add keys under names that are new, with the limits of each."""
         added = []
         for key, name, limits in entries:
-            member = Member(key, index=self._next_index, name=name, limits=limits, habits=self.habits)
-            self._next_index += 1
+            member = Member(key, index=self.next_index, name=name, limits=limits, habits=self.habits)
+            self.next_index += 1
             self.members[name] = member
             self._note(limits, key.model_limits)
             self._place(member)
@@ -117,9 +122,9 @@ class Roster:
             member.owner = self._owner(key.owner)
         if member.owner is not None:
             member.owner.members[member] = None
-        endpoint = self._endpoints.get(key.base_url)
+        endpoint = self.endpoints.get(key.base_url)
         if endpoint is None:
-            endpoint = self._endpoints[key.base_url] = Endpoint(key.base_url, self.habits)
+            endpoint = self.endpoints[key.base_url] = Endpoint(key.base_url, self.habits)
         member.endpoint = endpoint
         endpoint.members[member] = None
 
@@ -132,17 +137,17 @@ class Roster:
             member.endpoint.members.pop(member, None)
 
     def _owner(self, name: str) -> Owner:
-        owner = self._owners.get(name)
+        owner = self.owners.get(name)
         if owner is None:
-            owner = self._owners[name] = Owner(name, self.habits)
+            owner = self.owners[name] = Owner(name, self.habits)
         return owner
 
     def meet_owner(self, member: Member, name: str) -> bool:
         """An answer names the owner of a key: keys of one owner share what is scoped to it. True if that is news."""
-        known = self._aliases.get(name)
+        known = self.aliases.get(name)
         own = member.owner
         if known is None:
-            known = self._aliases[name] = own or self._owners.get(name) or Owner(name, self.habits, told=False)
+            known = self.aliases[name] = own or self.owners.get(name) or Owner(name, self.habits, told=False)
         if own is known or (own is not None and own.told):
             return False  # what the user says of a key stands
         movers = [member] if own is None else list(own.members)
@@ -192,6 +197,13 @@ class Roster:
             return sum(sharer.in_flight for sharer in member.owner.members)
         return member.in_flight
 
+    def learned_tokens(self, lane: Lane) -> None:
+        """A lane may have a limit of tokens now that nobody told."""
+        self.counts_tokens = True
+        largest = lane.largest_request()
+        for queue in self.all_queues():  # where it is none of its lanes, a refusal only looks closer
+            queue.least_largest = min(queue.least_largest, largest)
+
     def prune(self, member: Member, lanes: Iterable[Lane]) -> None:
         """Drop lanes that nothing sets apart any more, so that calls have a short way again."""
         for lane in lanes:
@@ -213,7 +225,7 @@ class Roster:
 
     def use(self, strategy: StrategyLike) -> None:
         """Change the order among eligible keys."""
-        self._strategy = strategy
+        self.strategy = strategy
         for queue in self.all_queues():
             queue.use(strategy)
 
@@ -251,7 +263,7 @@ class Roster:
             if member.owner is not None:
                 models |= member.owner.lanes.told_models
             if member.key.models is not None and self.others is self.any:
-                self.others = Queue(None, self._strategy, self.habits.dice)
+                self.others = Queue(None, self.strategy, self.habits.dice)
                 self._fill(self.others, self.members.values())
         for queue in self.all_queues():
             self._fill(queue, members)
@@ -263,7 +275,7 @@ class Roster:
             return
         if len(self.queues) >= _MOST_QUEUES:
             del self.queues[next(iter(self.queues))]
-        queue = self.queues[model] = Queue(model, self._strategy, self.habits.dice)
+        queue = self.queues[model] = Queue(model, self.strategy, self.habits.dice)
         self._fill(queue, self.members.values())
 
     def _fill(self, queue: Queue, members: Iterable[Member]) -> None:

@@ -140,7 +140,7 @@ def _learn(roster: Roster, taken: Taken, grant: Grant, outcome: Outcome, now: fl
     flying = roster.flying(member, lane)
     news = teach(lane, outcome.observed, now, outcome.rejection)
     if lane.token_counts:
-        roster.counts_tokens = True
+        roster.learned_tokens(lane)
     if outcome.rejection is not None and effect is not None:
         news += note_rejection(taken.lanes, lane, outcome.rejection, outcome.observed, flying, now)
     return changes + [_change("learned", lane, member, note=word) for word in news]
@@ -194,6 +194,7 @@ def apply(
         return []
     if not resting:
         lane.strikes = min(lane.strikes + 1, 30)
+    rouse((lane,))  # who slept on it for a trial call to end now waits for another moment
     return [_change(_WORDS[standing], lane, member, seconds=seconds, reason=effect.reason, note=effect.note)]
 
 

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["Appended", "Entry", "Journal", "Lost", "Opened", "Outdated"]
 
 
-class Lost(Exception):  # noqa: N818  # a state rather than a fault: the caller goes on without, or says StoreError
+class Lost(Exception):  # a state rather than a fault: the caller goes on without, or says StoreError
     """The store can't be reached, or does not answer in time. The message says what and where, with no password."""
 
 
-class Outdated(Exception):  # noqa: N818  # likewise
+class Outdated(Exception):  # likewise
     """What this process knows is no part of the journal any more: open it again."""
 
 
