@@ -197,6 +197,10 @@ class SlidingCount:
         """What is counted now, the oldest first."""
         return tuple(self._entries)
 
+    def restore(self, entries: Iterable[Entry]) -> None:
+        """Count these, the oldest first, as ``entries`` gave them."""
+        self._entries = deque(entries) or _NONE
+
     def take_over(self, *others: SlidingCount) -> None:
         """Count what others have counted as well, as far as it lies in this window."""
         entries = sorted(
