@@ -17,6 +17,7 @@ import pytest
 from stable_openai import KeyManager
 from stable_openai.pool import granting
 
+pytest_plugins = ["tests.stores.plugin"]
 OPEN_FILES = Path("/proc/self/fd")
 LOOKS_LIKE_A_KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{10,}")
 
@@ -87,3 +88,7 @@ def advancing(monkeypatch):
         monkeypatch.setattr(granting, "ThreadWaiter", AdvancingWaiter)
 
     return advancing
+
+
+def pytest_addoption(parser):
+    parser.addoption("--store", choices=("memory", "sqlite", "redis"), default="memory", help="the store of all pools")

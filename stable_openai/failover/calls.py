@@ -84,7 +84,7 @@ class Call:
     def adopt(self, slot: Slot) -> Call:
         """Take over an attempt that was granted on the hot path."""
         self.ask.call = self.pool.line.ticket()
-        self.grant = self.pool.store.adopt(slot, self.ask)
+        self.grant = self.pool.adopt(slot, self.ask)
         return self
 
     def granted(self, grant: Grant, asked_at: float) -> Attempt:

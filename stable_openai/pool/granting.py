@@ -5,23 +5,24 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from stable_openai.errors import ConfigurationError, NoKeyAvailable, PoolClosed, RequestTooLarge
-from stable_openai.stores.lanes import Habits
-from stable_openai.stores.memory import MemoryStore
+from stable_openai.errors import ConfigurationError, NoKeyAvailable, PoolClosed
+from stable_openai.stores.opening import open_store
 from stable_openai.stores.protocol import Ask, Grant, Outcome, Refusal
 
 from .affinity import Affinities
 from .events import Event, Listeners, event_of
 from .lease import Lease, LeaseRequest
 from .options import Options, check_seconds
-from .waiting import Line, TaskWaiter, ThreadWaiter, Waiter
+from .waiting import TaskWaiter, ThreadWaiter, Waiter, make_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
     from stable_openai.clock import Clock
+    from stable_openai.stores.opening import AnyStore
     from stable_openai.stores.protocol import Change
     from stable_openai.stores.queues import Slot
+    from stable_openai.stores.shared.store import SharedStore
     from stable_openai.verdict import Verdict
 
 __all__ = ["Granting"]
@@ -40,10 +41,11 @@ class Granting:
         self.rules = options.rules
         self.max_wait = options.max_wait
         self.timeout = options.timeout
-        self.store = MemoryStore(options.strategy, Habits(clock, options.pace, options.minute))
+        self.store: AnyStore = open_store(options.store, clock, options)
         self.quick: Callable[[str | None], Slot | None] = self.store.quick
-        self.line = Line(self.store, clock)
+        self.line = make_line(self.store, clock)
         self.store.after_late = self.serve
+        self.store.tell = self.tell
         self.closed = False
         self._affinities = Affinities()
         self._listeners = Listeners()
@@ -118,7 +120,8 @@ class Granting:
     async def aobtain(self, ask: Ask, max_wait: float | None = None) -> Grant:
         """Wait for a grant in a task; for the layers above."""
         deadline = self._begin(ask, max_wait)
-        grant = self._at_once(ask, deadline)
+        store = self.store
+        grant = await self._soon(store, ask, deadline) if store.remote else self._at_once(ask, deadline)
         if grant is None:
             waiter = TaskWaiter(ask, deadline)
             try:
@@ -132,6 +135,12 @@ class Granting:
             self._affinities.stay(ask.affinity, grant.name)
         return grant
 
+    def adopt(self, slot: Slot, ask: Ask) -> Grant:
+        """Make a grant of what ``quick`` returned."""
+        store = self.store
+        assert not store.remote  # noqa: S101  # the others' ``quick`` returns nothing
+        return store.adopt(slot, ask)
+
     def _begin(self, ask: Ask, max_wait: float | None) -> float:
         if not ask.call:
             ask.call = self.line.ticket()
@@ -141,11 +150,22 @@ class Granting:
 
     def _at_once(self, ask: Ask, deadline: float) -> Grant | None:
         """A grant without waiting; None where it is worth waiting for."""
+        if self._waits():
+            return None
+        return self._taken(ask, deadline, self.store.grant(ask))
+
+    async def _soon(self, store: SharedStore, ask: Ask, deadline: float) -> Grant | None:
+        """As ``_at_once``, of a store that is asked without blocking the loop."""
+        if self._waits():
+            return None
+        return self._taken(ask, deadline, await store.agrant(ask))
+
+    def _waits(self) -> bool:
         if self.closed:
             raise PoolClosed("this pool is closed: make a new one")
-        if self.line.groups:
-            return None
-        found = self.store.grant(ask)
+        return bool(self.line.groups)
+
+    def _taken(self, ask: Ask, deadline: float, found: Grant | Refusal) -> Grant | None:
         if isinstance(found, Grant):
             return found
         if not found.pending and (found.at > deadline or found.at == _NEVER):
@@ -156,7 +176,7 @@ class Granting:
         result = waiter.result
         if isinstance(result, Grant):
             return result
-        if isinstance(result, (RequestTooLarge, PoolClosed)):
+        if isinstance(result, Exception):
             raise result
         raise self.no_key(waiter.ask, result)
 
@@ -192,6 +212,13 @@ class Granting:
             self.line.serve()
         if changes:
             self.tell(changes)
+
+    def forget(self, grant: Grant, outcome: Outcome) -> None:
+        """As ``settle``, of a lease that the collector has found: whatever it has interrupted goes on."""
+        if self.store.remote:
+            self.store.settle_later(grant, outcome)
+        else:
+            self.settle(grant, outcome)
 
     def serve(self) -> None:
         """Hand out to those who wait what can be handed out now."""
@@ -255,11 +282,12 @@ class Granting:
         with self._keeping:
             kept = list(self._kept.values())
             self._kept.clear()
+        self.store.close()
         return kept
 
     def after_fork(self) -> None:
         """Go on in a forked child, without the parent's locks and waiters."""
-        self.store.renew_lock()
+        self.store.after_fork()
         if not self.closed:
             self.quick = self.store.quick
         self.line.start_afresh()

@@ -135,7 +135,7 @@ class Lease:
     def __del__(self) -> None:
         grant, self._grant = self._grant, None
         if grant is not None:
-            self._pool.settle(grant, _UNKNOWN)
+            self._pool.forget(grant, _UNKNOWN)
             warnings.warn(f"the lease of {grant.name} ({grant.key.masked}) was never settled", ResourceWarning, 2)
 
     def __repr__(self) -> str:

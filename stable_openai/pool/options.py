@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stable_openai.errors import ConfigurationError
 from stable_openai.keys import split_limits
 from stable_openai.limits import MINUTE, Limits, as_limits
+from stable_openai.stores.opening import MEMORY, check_store
 from stable_openai.stores.orders import StrategyLike, check_strategy
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Options", "check_seconds"]
 
 _LIMIT_FIELDS: Final = tuple(Limits.__dataclass_fields__)
+_ON_STORE_ERROR: Final = ("local", "raise")
 _CLOCK: Final = ("monotonic", "time", "call_at", "sleep", "asleep")
 
 
@@ -27,7 +29,10 @@ class Options:
     strategy: StrategyLike = "round-robin"
     limits: Limits = field(default_factory=Limits)
     owners: Mapping[str, tuple[Limits, dict[str, Limits]]] = field(default_factory=dict)
-    store: str = "memory://"
+    store: str = MEMORY
+    on_store_error: str = "local"
+    store_timeout: float = 2.0
+    lease_ttl: float = 30.0
     max_wait: float = 120.0
     timeout: float | None = None
     pace: bool = False
@@ -65,8 +70,12 @@ class Options:
         if not isinstance(rest.get("pace", False), bool):
             raise ConfigurationError("pace", f"must be True or False, not {rest['pace']!r}")
         rest["rules"] = _rules(rest.get("rules", ()))
-        if rest.get("store", "memory://") != "memory://":
-            raise ConfigurationError("store", "must be 'memory://'")
+        check_store(rest.get("store", MEMORY))
+        if rest.get("on_store_error", "local") not in _ON_STORE_ERROR:
+            raise ConfigurationError("on_store_error", f"must be 'local' or 'raise', not {rest['on_store_error']!r}")
+        for name in ("store_timeout", "lease_ttl"):
+            if name in rest and check_seconds(name, rest[name]) == 0:
+                raise ConfigurationError(name, "must be a positive number of seconds")
         if rest.get("clock") is not None and not all(callable(getattr(rest["clock"], name, None)) for name in _CLOCK):
             raise ConfigurationError("clock", f"must have the methods {', '.join(_CLOCK)}")
         return cls(limits=limits, given=given, **rest)

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stable_openai.clock import Alarm, Clock
-    from stable_openai.stores.memory import MemoryStore
+    from stable_openai.stores.opening import AnyStore
     from stable_openai.stores.protocol import Ask
 
-__all__ = ["Line", "TaskWaiter", "ThreadWaiter", "Waiter"]
+__all__ = ["Line", "TaskWaiter", "ThreadWaiter", "Waiter", "make_line"]
 
 _NEVER: Final = float("inf")
 _UNUSED: Final = Outcome(unused=True)
 
-Result = Grant | Refusal | RequestTooLarge | PoolClosed
+Result = Grant | Refusal | Exception
 
 
 class Waiter:
@@ -106,7 +106,7 @@ class Line:
         groups: Those who wait, by model. Empty means that nobody does.
     """
 
-    def __init__(self, store: MemoryStore, clock: Clock) -> None:
+    def __init__(self, store: AnyStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._tickets = itertools.count(1)
@@ -137,15 +137,18 @@ class Line:
     def join(self, waiter: Waiter) -> None:
         """Stand in line; the waiter may be served before this returns."""
         with self._lock:
-            group = self.groups.setdefault(waiter.ask.model, deque())
-            place = len(group)
-            while place and group[place - 1].ticket > waiter.ticket:
-                place -= 1  # a call that goes on after a failure keeps the place it had
-            group.insert(place, waiter)
-            if waiter.deadline < _NEVER:
-                heapq.heappush(self._deadlines, (waiter.deadline, next(self._numbers), waiter))
+            self._enter(waiter)
             served = self._serve()
         self._deliver(served)
+
+    def _enter(self, waiter: Waiter) -> None:
+        group = self.groups.setdefault(waiter.ask.model, deque())
+        place = len(group)
+        while place and group[place - 1].ticket > waiter.ticket:
+            place -= 1  # a call that goes on after a failure keeps the place it had
+        group.insert(place, waiter)
+        if waiter.deadline < _NEVER:
+            heapq.heappush(self._deadlines, (waiter.deadline, next(self._numbers), waiter))
 
     def leave(self, waiter: Waiter) -> None:
         """Leave the line; what was handed over meanwhile is given back and goes to the next."""
@@ -260,3 +263,12 @@ class Line:
             self._alarm = None
             served = self._serve()
         self._deliver(served)
+
+
+def make_line(store: AnyStore, clock: Clock) -> Line:
+    """The line of a store."""
+    if not store.remote:
+        return Line(store, clock)
+    from .remote_line import RemoteLine  # which nobody needs whose store is in memory
+
+    return RemoteLine(store, clock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from stable_openai.clock import SystemClock
 
@@ -49,8 +49,11 @@ class MemoryStore:
         self._queues = self._roster.queues
         self.crowd: Sized = {}  # those who wait: while there are any, nobody is served out of turn
         self.after_late: Callable[[], None] = lambda: None
+        self.tell: Callable[[list[Change]], None] = lambda _changes: None
         self._strategy = strategy
         self._make_lock()
+
+    remote: Literal[False] = False
 
     def _make_lock(self) -> None:
         self._lock = threading.RLock()  # never entered twice; but it can tell whether this thread is inside
@@ -58,7 +61,7 @@ class MemoryStore:
         self._late: deque[tuple[Grant, Outcome]] = deque()
         self.quick = self._make_quick()
 
-    def renew_lock(self) -> None:
+    def after_fork(self) -> None:
         """Take a fresh lock, and with it another ``quick``, in a process that was forked.
 
         Where another thread held the old one, what it was about stays half done, and a slot that it had taken out is in
@@ -178,6 +181,9 @@ class MemoryStore:
             with self._lock:
                 self._engine.settle(grant, outcome, self._now())
         self.after_late()
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
     # -- standings
 

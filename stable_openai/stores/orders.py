@@ -212,7 +212,7 @@ def _rank_by(strategy: Strategy) -> Callable[[Slot], float]:
     def rank(slot: Slot) -> float:
         member = slot.member
         candidate = Candidate(
-            name=member.name,
+            name=member.key.name or member.name,  # a shared store knows its keys by fingerprints
             owner=member.key.owner,
             index=member.index,
             weight=member.key.weight,

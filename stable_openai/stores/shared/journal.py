@@ -64,8 +64,7 @@ class Opened:
     entries: list[Entry] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """What came of an ``append``.
 
     Attributes:

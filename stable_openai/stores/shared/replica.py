@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from .journal import Entry
 
-__all__ = ["Replica"]
+__all__ = ["Replica", "compress"]
 
 VERSION: Final = 1  # of what is packed, and of what the entries mean
 _FORGOTTEN: Final = 40 * 86_400.0  # seconds after which a key that no worker holds is dropped: longer than any window
@@ -43,8 +43,8 @@ class Replica:
     """The state of a shared pool.
 
     Args:
-        settings: What all workers have in common, for a pool that begins: the strategy's name, whether to pace, and how
-            many seconds the provider's minute lasts.
+        settings: What all workers have in common, for a pool that begins: the strategy's name, whether to pace, how
+            many seconds the provider's minute lasts, and what makes seconds since 1970 of the store's time.
         resolve: Finds the strategy of a name.
 
     Attributes:
@@ -52,6 +52,9 @@ class Replica:
         workers: Who shares the pool.
         now: The moment of the last entry, in seconds of the store's time, which never goes back.
         last: The last entry that was applied, or None.
+        ahead: Of the store's clock, in seconds: what that was set back by.
+        entries: How many entries were applied since the last rebase.
+        rebased_at: The number of that.
     """
 
     def __init__(self, settings: Iterable[Any], resolve: Callable[[str], StrategyLike]) -> None:
@@ -60,7 +63,8 @@ class Replica:
         self.now = -INFINITY
         self.last: Entry | None = None
         self._resolve = resolve
-        self._ahead = 0.0  # of the store's clock: what it was set back by
+        self.ahead = 0.0
+        self.entries = self.rebased_at = 0
         self._clock = EntryClock()
         self._dice = SeededDice()
         self.engine = Engine(self._strategy(), self._habits())
@@ -69,6 +73,7 @@ class Replica:
         return self._resolve(self.settings[0])
 
     def _habits(self) -> Habits:
+        self._clock.wall = self.settings[3]
         return Habits(self._clock, self.settings[1], self.settings[2], self._dice)
 
     # -- entries
@@ -80,12 +85,13 @@ class Replica:
             StoreError: It is of a kind that only a newer version knows.
         """
         name, number, kind, *rest = json.loads(entry.text)
-        now = entry.at + self._ahead
+        now = entry.at + self.ahead
         if now < self.now:
-            self._ahead += self.now - now
+            self.ahead += self.now - now
             now = self.now
         self.now = self._clock.now = now
         self.last = entry
+        self.entries += 1
         self._dice.reseed(entry.seq)
         if now >= self.workers.review_at:
             for silent in self.workers.overdue(now):
@@ -125,15 +131,20 @@ class Replica:
     # -- snapshots
 
     def rebase(self) -> bytes:
-        """Go on from what a snapshot of this moment says, as all do: who starts from it is then no different."""
+        """Go on from what a snapshot of this moment says, as all do: who starts from it is then no different.
+
+        Returns:
+            The snapshot, to be compressed by whoever keeps it.
+        """
         self._forget_keys()
         text = _dump(self._packed())
         self._restore(json.loads(text))
-        return zlib.compress(text, 1)
+        self.entries, self.rebased_at = 0, 0 if self.last is None else self.last.seq
+        return text
 
     def snapshot(self) -> bytes:
-        """The state, compressed."""
-        return zlib.compress(_dump(self._packed()), 1)
+        """The state, as ``load`` takes it."""
+        return compress(_dump(self._packed()))
 
     def load(self, snapshot: bytes) -> None:
         """Become what a snapshot says.
@@ -154,6 +165,7 @@ class Replica:
                 "use the same version everywhere, or give this pool another namespace"
             )
         self.last = None
+        self.entries = 0
         self._restore(packed)
 
     def copy(self) -> Replica:
@@ -166,14 +178,14 @@ class Replica:
         return {
             "version": VERSION,
             "settings": self.settings,
-            "time": [self.now, self._ahead],
+            "time": [self.now, self.ahead],
             "workers": self.workers.packed(),
             "engine": pack_engine(self.engine, [lease for worker in self.workers for lease in worker.leases.values()]),
         }
 
     def _restore(self, packed: Mapping[str, Any]) -> None:
         self.settings = list(packed["settings"])
-        self.now, self._ahead = packed["time"]
+        self.now, self.ahead = packed["time"]
         self._clock.now = self.now
         self.engine, leases = unpack_engine(packed["engine"], self._strategy(), self._habits())
         self.workers = Workers.unpacked(packed["workers"], leases)
@@ -184,6 +196,11 @@ class Replica:
             held = any(worker.held is None or name in worker.held for worker in self.workers)
             if not held and member.used_at < self.now - _FORGOTTEN and not member.in_flight:
                 roster.remove(name)
+
+
+def compress(text: bytes) -> bytes:
+    """A snapshot as it is kept."""
+    return zlib.compress(text, 1)
 
 
 def _dump(packed: object) -> bytes:

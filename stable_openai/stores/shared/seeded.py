@@ -19,14 +19,15 @@ class EntryClock(ManualClock):
     def __init__(self) -> None:
         super().__init__()
         self.now = float("-inf")
+        self.wall = 0.0  # what is to be added for seconds since 1970-01-01 UTC
 
     def monotonic(self) -> float:
         """The moment, in seconds of the store's time."""
         return self.now
 
     def time(self) -> float:
-        """The same: the store's time is told in seconds since 1970-01-01 UTC."""
-        return self.now
+        """The same in seconds since 1970-01-01 UTC, which is how stores tell their time but for rehearsals."""
+        return self.now + self.wall
 
 
 class SeededDice(random.Random):

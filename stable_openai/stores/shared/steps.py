@@ -57,6 +57,8 @@ class Settled:
 def _grant(state: Replica, worker: Worker, number: int, *packed: Any) -> Grant | Refusal | RequestTooLarge | Stranger:
     if worker.held is None:
         return STRANGER
+    if number in worker.leases:
+        return worker.leases[number]  # said twice, since the first answer was lost on the way
     ask = ask_of(packed)
     ask.call += worker.calls
     lacks = worker.lacks(state.engine.roster)

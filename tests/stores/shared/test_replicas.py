@@ -15,7 +15,7 @@ from stable_openai.stores.protocol import Ask, Effect, Grant, Outcome, Refusal, 
 from stable_openai.stores.shared.descriptions import pack_key
 from stable_openai.stores.shared.journal import Entry
 from stable_openai.stores.shared.outcomes import pack_ask, pack_effect, pack_outcome
-from stable_openai.stores.shared.replica import Replica
+from stable_openai.stores.shared.replica import Replica, compress
 from stable_openai.stores.shared.steps import STRANGER
 from stable_openai.verdict import ObservedLimit
 
@@ -107,7 +107,7 @@ class Story:
     loosely = False  # whether it is enough that all grant or all refuse
 
     def __init__(self, described, strategy):
-        self.settings = [strategy, False, 60.0]
+        self.settings = [strategy, False, 60.0, 0.0]
         self.first = Replica(self.settings, resolve)
         self.twins = [self.first]
         self.seq = 0
@@ -159,8 +159,8 @@ class Story:
         entry = Entry(self.seq, self.at, json.dumps(["w1", self.numbers["w1"], "rebase"]))
         *_, snapshot = [twin.apply(entry)[2] for twin in self.twins]
         if isinstance(snapshot, bytes):  # w1 is not given up
-            twin = Replica(["random", True, 1.0], resolve)
-            twin.load(snapshot)
+            twin = Replica(["random", True, 1.0, 0.0], resolve)
+            twin.load(compress(snapshot))
             self.twins.append(twin)
 
 
@@ -195,7 +195,7 @@ def test_who_begins_with_a_snapshot_goes_on_as_all_do(seed):
         story.step(dice)
         if place in (40, 120):
             story.begin_another()
-    story.tell("w1", "configure", dice.some(*STRATEGIES), False, 60.0)
+    story.tell("w1", "configure", dice.some(*STRATEGIES), False, 60.0, 0.0)
     for _ in range(30):
         story.step(dice)
     assert len({twin.snapshot() for twin in story.twins}) == 1

@@ -1,0 +1,135 @@
+"""The waiting line of a pool whose store is elsewhere: to ask it takes time, so a thread of the store's does that.
+
+As ``Line`` does, this one serves in the order of the tickets, and polls nothing: it asks again when the moment comes
+that the store has named, when a call of this process ends, or when another process sends word.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from stable_openai.errors import PoolClosed
+from stable_openai.stores.protocol import Grant, Outcome, Refusal
+
+from .waiting import Line
+
+if TYPE_CHECKING:
+    from stable_openai.clock import Clock
+    from stable_openai.stores.shared.store import SharedStore
+
+    from .waiting import Result, Waiter
+
+__all__ = ["RemoteLine"]
+
+_NEVER: Final = float("inf")
+_UNUSED: Final = Outcome(unused=True)
+_MOST: Final = 64  # who is asked for at once, at most
+
+
+class RemoteLine(Line):
+    """A waiting line that asks a store for several at once, and holds no lock meanwhile.
+
+    Args:
+        store: The store.
+        clock: Where alarms are set.
+    """
+
+    def __init__(self, store: SharedStore, clock: Clock) -> None:
+        self._remote = store
+        super().__init__(store, clock)
+
+    def start_afresh(self) -> None:
+        """Forget all who wait."""
+        super().start_afresh()
+        self._asking = threading.Lock()
+        self._asked = False  # whether somebody is going to ask anyway
+
+    # -- coming and going
+
+    def join(self, waiter: Waiter) -> None:
+        """Stand in line."""
+        with self._lock:
+            self._enter(waiter)
+        self._remote.listen()
+        self.serve()
+
+    def leave(self, waiter: Waiter) -> None:
+        """Leave the line; what was handed over meanwhile is given back and goes to the next."""
+        with self._lock:
+            if waiter.result is None:
+                self._remove(waiter)
+                waiter.result = Refusal(_NEVER)
+        if isinstance(waiter.result, Grant):
+            self._remote.settle_later(waiter.result, _UNUSED)
+
+    def close(self) -> None:
+        """Send everybody away with ``PoolClosed``."""
+        with self._lock:
+            self._closed = True
+            waiters = [waiter for group in self.groups.values() for waiter in group]
+            self.groups.clear()
+            for waiter in waiters:
+                waiter.result = PoolClosed("the pool was closed while this call waited for a key")
+            self._set_alarm(_NEVER)
+        self._deliver(waiters)
+
+    # -- serving
+
+    def serve(self) -> None:
+        """Have the store asked for what it can grant now."""
+        if not self._asked:
+            self._asked = True
+            self._remote.hand_over(self._ask)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self.serve()
+
+    def _ask(self) -> None:
+        with self._asking:
+            self._asked = False  # whoever comes from now on may come too late to be asked for
+            served = self._ask_for_all()
+        self._deliver(served)
+
+    def _ask_for_all(self) -> list[Waiter]:
+        served: list[Waiter] = []
+        earliest, most = _NEVER, 1
+        refused: set[str | None] = set()
+        while True:
+            with self._lock:
+                heads = [w for model, group in self.groups.items() if model not in refused for w in list(group)[:most]]
+            if not heads:
+                break
+            heads.sort(key=lambda waiter: waiter.ticket)
+            results = self._remote.grant_all([waiter.ask for waiter in heads])
+            with self._lock:
+                for waiter, result in zip(heads, results, strict=True):
+                    if self._hands(waiter, result):
+                        served.append(waiter)
+                    elif isinstance(result, Refusal):
+                        refused.add(waiter.ask.model)
+                        again = self._remote.review_time() if result.pending else _NEVER
+                        earliest = min(earliest, result.at, again)
+            most = min(2 * most, _MOST)
+        with self._lock:
+            served += self._expire(self._store.now())
+            self._set_alarm(earliest)
+        return served
+
+    def _hands(self, waiter: Waiter, result: Result | Exception) -> bool:
+        """Hand a result to who waits for it; False where it goes on waiting, or has left."""
+        if waiter.result is not None:
+            if isinstance(result, Grant):
+                self._remote.settle_later(result, _UNUSED)
+            return False
+        if isinstance(result, Refusal) and (result.pending or _NEVER > result.at <= waiter.deadline):
+            return False
+        waiter.result = result
+        self._remove(waiter)
+        return True
+
+    def _deliver(self, served: list[Waiter]) -> None:
+        for waiter in served:
+            if not waiter.deliver() and isinstance(waiter.result, Grant):
+                self._remote.settle_later(waiter.result, _UNUSED)
