@@ -43,7 +43,8 @@ class RemoteLine(Line):
         """Forget all who wait."""
         super().start_afresh()
         self._asking = threading.Lock()
-        self._asked = False  # whether somebody is going to ask anyway
+        self._wanted = False  # whether something has changed since the store was asked
+        self._posted = False  # whether the store's thread is going to ask anyway
 
     # -- coming and going
 
@@ -62,6 +63,7 @@ class RemoteLine(Line):
                 waiter.result = Refusal(_NEVER)
         if isinstance(waiter.result, Grant):
             self._remote.settle_later(waiter.result, _UNUSED)
+            self.serve()
 
     def close(self) -> None:
         """Send everybody away with ``PoolClosed``."""
@@ -78,8 +80,9 @@ class RemoteLine(Line):
 
     def serve(self) -> None:
         """Have the store asked for what it can grant now."""
-        if not self._asked:
-            self._asked = True
+        self._wanted = True
+        if not self._posted:
+            self._posted = True
             self._remote.hand_over(self._ask)
 
     def _ring(self) -> None:
@@ -87,10 +90,14 @@ class RemoteLine(Line):
         self.serve()
 
     def _ask(self) -> None:
-        with self._asking:
-            self._asked = False  # whoever comes from now on may come too late to be asked for
-            served = self._ask_for_all()
-        self._deliver(served)
+        self._posted = False
+        while self._wanted and self._asking.acquire(blocking=False):  # whoever is asking already will look again
+            try:
+                self._wanted = False
+                served = self._ask_for_all()
+            finally:
+                self._asking.release()
+            self._deliver(served)
 
     def _ask_for_all(self) -> list[Waiter]:
         served: list[Waiter] = []
@@ -133,3 +140,4 @@ class RemoteLine(Line):
         for waiter in served:
             if not waiter.deliver() and isinstance(waiter.result, Grant):
                 self._remote.settle_later(waiter.result, _UNUSED)
+                self.serve()

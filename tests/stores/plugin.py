@@ -10,6 +10,7 @@ import itertools
 
 import pytest
 
+from stable_openai.pool import pool
 from stable_openai.pool.options import Options
 
 from .servers import Server
@@ -28,23 +29,29 @@ def _shared_server(request):
 
 
 @pytest.fixture(autouse=True)
+def _in_memory_alone(request):
+    if request.node.get_closest_marker("in_memory") and request.config.getoption("--store") != "memory":
+        pytest.skip("about the store in memory alone")
+
+
+@pytest.fixture(autouse=True)
 def _store_of_the_run(request, monkeypatch, tmp_path_factory, _shared_server):
     kind = request.config.getoption("--store")
     if kind == "memory":
         yield
         return
     folder = tmp_path_factory.mktemp("stores") if kind == "sqlite" else None
-    given = Options.of.__func__
-    made = []
 
-    def of(cls, options):
-        if "store" not in options:
-            number = next(_numbers)
-            url = f"sqlite:///{folder}/{number}.db" if folder else f"{_shared_server.url}?namespace=n{number}"
-            options = {**options, "store": url}
-        found = given(cls, options)
-        made.append(found)
-        return found
+    class Given:
+        """Stands for ``Options`` where a pool is made."""
 
-    monkeypatch.setattr(Options, "of", classmethod(of))
+        @staticmethod
+        def of(options):
+            if "store" not in options:
+                number = next(_numbers)
+                url = f"sqlite:///{folder}/{number}.db" if folder else f"{_shared_server.url}?namespace=n{number}"
+                options = {**options, "store": url}
+            return Options.of(options)
+
+    monkeypatch.setattr(pool, "Options", Given)
     yield

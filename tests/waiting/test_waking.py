@@ -51,6 +51,7 @@ async def test_a_task_wakes_at_the_very_moment(make_pool, clock):
     (await task).settle()
 
 
+@pytest.mark.in_memory  # another store has an alarm of its own, for its signs of life
 def test_one_alarm_for_all_who_wait(make_pool, queue_up, clock):
     """Waking up is no poll: one alarm a pool, at the earliest moment, whoever waits; each slot that frees wakes one."""
     pool = make_pool(rpm=2)

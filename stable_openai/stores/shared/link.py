@@ -106,7 +106,7 @@ class Link:
 
     def start_afresh(self) -> None:
         """Be another worker, that has heard nothing yet: at first, and in a forked child."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # never entered twice; but it can tell whether this thread is inside
         self.name = secrets.token_hex(6)
         self._calls = int(self.name, 16) << 24
         self._numbers = itertools.count(1)

@@ -68,7 +68,7 @@ class Speaker:
         _speakers.add(self)
 
     def _begin(self) -> None:
-        self._sending = threading.Lock()
+        self._sending = threading.RLock()  # never entered twice; but it can tell whether this thread is inside
         self._queue: deque[Op] = deque()
         self._finished: deque[Op] = deque()  # of which somebody is to be told
         self._alone: Alone | None = None
@@ -209,6 +209,12 @@ class Speaker:
         if op.done and isinstance(op.result, Grant):
             self._give_back(op.number)
 
+    @property
+    def inside(self) -> bool:
+        """Whether this very thread is about to speak: the collector has interrupted it, and must not wait for it."""
+        owned = [lock._is_owned() for lock in (self._sending, self.link.lock)]  # type: ignore[attr-defined]  # noqa: SLF001
+        return any(owned)
+
     # -- looking
 
     def copy(self) -> Replica:
@@ -255,7 +261,16 @@ class Speaker:
     def _poster(self, job: Callable[[Speaker], None]) -> Callable[[], None]:
         """A callback that has a job done, and keeps no speaker alive that nobody uses any more."""
         service = self._service
-        return lambda: service.post(job)
+        if self._system:
+            return lambda: service.post(job)
+        speaker = weakref.ref(self)
+
+        def at_once() -> None:  # the clock is moved by hand, and whoever does so wants to see what comes of it
+            found = speaker()
+            if found is not None:
+                job(found)
+
+        return at_once
 
     # -- signs of life
 

@@ -181,15 +181,18 @@ class SharedStore:
     def settle(self, grant: Grant, outcome: Outcome) -> list[Change]:
         """End a grant; only the first settlement counts.
 
-        In a task nothing is waited for: what has changed is told later (``tell``).
+        In a task nothing is waited for: what has changed is told later (``tell``). So it is where the collector has
+        found a lease that was forgotten, in the midst of other things.
         """
-        op = self._settling(grant, outcome)
-        if op is None:
+        if self._speaker.inside:
+            self.settle_later(grant, outcome)
             return []
         if in_loop():
-            op.then = self._settled_late
             grant.outage = self._foresees_outage(grant, outcome)
-            self._speaker.post(op)
+            self.settle_later(grant, outcome)
+            return []
+        op = self._settling(grant, outcome)
+        if op is None:
             return []
         try:
             result = self._speaker.do(op)
