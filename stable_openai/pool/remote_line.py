@@ -42,7 +42,7 @@ class RemoteLine(Line):
     def start_afresh(self) -> None:
         """Forget all who wait."""
         super().start_afresh()
-        self._asking = threading.Lock()
+        self._asking = threading.RLock()  # never entered twice; but it can tell whether this thread is inside
         self._wanted = False  # whether something has changed since the store was asked
         self._posted = False  # whether the store's thread is going to ask anyway
 
@@ -91,13 +91,16 @@ class RemoteLine(Line):
 
     def _ask(self) -> None:
         self._posted = False
-        while self._wanted and self._asking.acquire(blocking=False):  # whoever is asking already will look again
-            try:
+        while self._wanted and not self._is_asking() and self._asking.acquire(blocking=self._remote.at_once):
+            try:  # whoever is asking already will look again
                 self._wanted = False
                 served = self._ask_for_all()
             finally:
                 self._asking.release()
             self._deliver(served)
+
+    def _is_asking(self) -> bool:
+        return bool(self._asking._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001
 
     def _ask_for_all(self) -> list[Waiter]:
         served: list[Waiter] = []

@@ -86,16 +86,27 @@ def test_an_interrupted_thread_leaves_no_trace(make_pool, queue_up, in_thread, u
     """Ctrl-C ends a wait at once: it is out of the line, and the next is served as if it had never been."""
     pool = make_pool(max_concurrency=1, rpm=9)
     running, behind, thread = pool.acquire(), [], threading.get_ident()
+    interrupted = threading.Event()
+
+    def once(_number, _frame):
+        if not interrupted.is_set():
+            interrupted.set()
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, once)
 
     def interrupt():
         until(pool, 1)
         behind.append(queue_up(pool))
-        signal.pthread_kill(thread, signal.SIGINT)
+        while not interrupted.is_set():  # a signal that comes just before a lock is waited for is not seen by Python
+            signal.pthread_kill(thread, signal.SIGINT)
+            interrupted.wait(0.05)
 
     other = in_thread(interrupt)
     with pytest.raises(KeyboardInterrupt):
         pool.acquire()
     other.join()
+    signal.signal(signal.SIGINT, before)
     assert len(pool.line) == 1
     running.settle()
     assert behind[0].secret is not None

@@ -113,8 +113,13 @@ class Replica:
 
     def configure(self, settings: Iterable[Any]) -> None:
         """Go on with other settings; counts of windows that stay are kept."""
+        wanted = list(settings)
+        if wanted[1:] == self.settings[1:]:
+            self.settings = wanted
+            self.engine.roster.use(self._strategy())
+            return
         packed = self._packed()
-        packed["settings"] = list(settings)
+        packed["settings"] = wanted
         self._restore(packed)
         for member in self.engine.roster.members.values():
             member.lanes.tell(member.lanes.limits, member.key.model_limits)

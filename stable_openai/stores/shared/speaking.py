@@ -8,7 +8,7 @@ import logging
 import threading
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from stable_openai.clock import SystemClock
 from stable_openai.errors import StoreError
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from stable_openai.clock import Alarm, Clock
+    from stable_openai.stores.engine import Engine
 
     from .link import Link
-    from .replica import Replica
 
 __all__ = ["Speaker", "in_loop"]
 
+T = TypeVar("T")
 _log: Final = logging.getLogger("stable_openai")
 _PROBES: Final = (0.1, 5.0)  # seconds between two attempts to reach a lost store: at first, and at most
 _BEATS: Final = 3  # signs of life within the time after which a worker is given up
@@ -217,10 +218,14 @@ class Speaker:
 
     # -- looking
 
-    def copy(self) -> Replica:
-        """The state to look at: looking at the replica itself would make it another one than everybody else's."""
+    def look_at(self, look: Callable[[Engine], T]) -> T:
+        """What a look at the state shows."""
         with self.link.lock:
-            return (self.link.replica if self._alone is None else self._alone.replica).copy()
+            if self._alone is not None:
+                return look(self._alone.replica.engine)
+            # Looking at the replica itself would make it another one than everybody else's.
+            copy = self.link.replica.copy()
+        return look(copy.engine)
 
     # -- the store's thread
 

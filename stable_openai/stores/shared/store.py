@@ -321,8 +321,10 @@ class SharedStore:
 
     def snapshot(self) -> list[KeyStatus]:
         """The state of each key that this pool holds, by the store's own word: this waits for it, even in a task."""
-        self._speaker.do(Op("beat"))
-        found = {status.name: status for status in self._speaker.copy().engine.snapshot(self.now())}
+        if not self._speaker.closed:
+            self._speaker.do(Op("beat"))
+        now = self.now()
+        found = {status.name: status for status in self._speaker.look_at(lambda engine: engine.snapshot(now))}
         return [
             replace(found[fingerprint], name=name, masked=key.masked)
             for fingerprint, (key, name) in self._keys.items()
@@ -331,19 +333,25 @@ class SharedStore:
 
     def reasons(self, model: str | None, tokens: int = 0) -> dict[str, str]:
         """Why each key is out for this model, by name; keys that are not out are left out."""
-        names = self._names()
-        found = self._speaker.copy().engine.reasons(model, tokens, self.now())
+        names, now = self._names(), self.now()
+        found = self._speaker.look_at(lambda engine: engine.reasons(model, tokens, now))
         return {names[fingerprint]: why for fingerprint, why in found.items() if fingerprint in names}
 
     def earliest(self, model: str | None, tokens: int = 0) -> float:
         """When a key may be eligible for this model again; infinity where none will be by itself. Looks at all keys."""
-        return self._speaker.copy().engine.earliest(model, tokens, self.now())
+        now = self.now()
+        return self._speaker.look_at(lambda engine: engine.earliest(model, tokens, now))
 
     def pending_work(self) -> int:
         """Grants that are not settled, of all workers."""
-        return self._speaker.copy().engine.pending_work()
+        return self._speaker.look_at(lambda engine: engine.pending_work())
 
     # -- ending
+
+    @property
+    def at_once(self) -> bool:
+        """Whether jobs are done by those who hand them over: where the clock is moved by hand."""
+        return not self._system
 
     def hand_over(self, job: Callable[[], None]) -> None:
         """Have a job done where it blocks nobody."""
