@@ -15,6 +15,8 @@ from stable_openai.stores.protocol import Grant, Outcome, Refusal
 from .waiting import Line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from stable_openai.clock import Clock
     from stable_openai.stores.shared.store import SharedStore
 
@@ -82,8 +84,12 @@ class RemoteLine(Line):
         """Have the store asked for what it can grant now."""
         self._wanted = True
         if not self._posted:
-            self._posted = True
-            self._remote.hand_over(self._ask)
+            try:
+                self._posted = True
+                self._remote.hand_over(self._ask)
+            except BaseException:  # interrupted: somebody else has to be able to
+                self._posted = False
+                raise
 
     def _ring(self) -> None:
         self._alarm = None
@@ -91,16 +97,12 @@ class RemoteLine(Line):
 
     def _ask(self) -> None:
         self._posted = False
-        while self._wanted and not self._is_asking() and self._asking.acquire(blocking=self._remote.at_once):
-            try:  # whoever is asking already will look again
+        if self._asking._is_owned():  # type: ignore[attr-defined]  # noqa: SLF001
+            return  # it will look again
+        with self._asking:
+            while self._wanted:
                 self._wanted = False
-                served = self._ask_for_all()
-            finally:
-                self._asking.release()
-            self._deliver(served)
-
-    def _is_asking(self) -> bool:
-        return bool(self._asking._is_owned())  # type: ignore[attr-defined]  # noqa: SLF001
+                self._deliver(self._ask_for_all())
 
     def _ask_for_all(self) -> list[Waiter]:
         served: list[Waiter] = []
@@ -113,14 +115,19 @@ class RemoteLine(Line):
                 break
             heads.sort(key=lambda waiter: waiter.ticket)
             results = self._remote.grant_all([waiter.ask for waiter in heads])
-            with self._lock:
-                for waiter, result in zip(heads, results, strict=True):
-                    if self._hands(waiter, result):
-                        served.append(waiter)
-                    elif isinstance(result, Refusal):
-                        refused.add(waiter.ask.model)
-                        again = self._remote.review_time() if result.pending else _NEVER
-                        earliest = min(earliest, result.at, again)
+            try:
+                with self._lock:
+                    for waiter, result in zip(heads, results, strict=True):
+                        if self._hands(waiter, result):
+                            served.append(waiter)
+                        elif isinstance(result, Refusal):
+                            refused.add(waiter.ask.model)
+                            again = self._remote.review_time() if result.pending else _NEVER
+                            earliest = min(earliest, result.at, again)
+            except BaseException:  # interrupted: what nobody has got yet goes back, and who has got it is told
+                self._give_back(set(results).difference(waiter.result for waiter in heads))
+                self._deliver(served)
+                raise
             most = min(2 * most, _MOST)
         with self._lock:
             served += self._expire(self._store.now())
@@ -138,6 +145,12 @@ class RemoteLine(Line):
         waiter.result = result
         self._remove(waiter)
         return True
+
+    def _give_back(self, results: Iterable[object]) -> None:
+        for result in results:
+            if isinstance(result, Grant):
+                self._remote.settle_later(result, _UNUSED)
+        self._wanted = True
 
     def _deliver(self, served: list[Waiter]) -> None:
         for waiter in served:

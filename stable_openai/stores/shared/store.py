@@ -348,11 +348,6 @@ class SharedStore:
 
     # -- ending
 
-    @property
-    def at_once(self) -> bool:
-        """Whether jobs are done by those who hand them over: where the clock is moved by hand."""
-        return not self._system
-
     def hand_over(self, job: Callable[[], None]) -> None:
         """Have a job done where it blocks nobody."""
         self._speaker.hand_over(job)
