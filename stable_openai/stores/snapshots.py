@@ -95,7 +95,8 @@ class KeyStatus:
 
 def snapshot_of(member: Member, now: float) -> KeyStatus:
     """The state of one key now. Called under the store's lock."""
-    lanes = member.lanes.all() or [member.lanes.whole()]
+    member.lanes.whole()  # made, where nobody has needed it yet
+    lanes = member.lanes.all()
     if member.owner is not None:
         lanes = [*lanes, *(member.owner.lanes.all() or [member.owner.lanes.whole()])]
     shown = _without_echoes([_lane_status(lane, now) for lane in lanes])

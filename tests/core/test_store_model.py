@@ -1,4 +1,7 @@
-"""The memory store against a slow, obvious model: no grant beyond a limit, and no eligible key left unused."""
+"""A store against a slow, obvious model: no grant beyond a limit, and no eligible key left unused.
+
+Here the one in memory; ``tests/stores/conformance`` has the shared ones.
+"""
 
 from __future__ import annotations
 
@@ -62,12 +65,15 @@ class Obvious:
 class StoreMachine(RuleBasedStateMachine):
     """Random calls on the store and on the model side by side."""
 
+    def make_store(self):
+        return MemoryStore("round-robin", Habits(self.clock))
+
     @initialize(
         keys=keys, owners=st.dictionaries(st.sampled_from(["org-1", "org-2"]), limits), by_model=st.none() | limits
     )
     def build(self, keys, owners, by_model):
         self.clock = ManualClock()
-        self.store = MemoryStore("round-robin", Habits(self.clock))
+        self.store = self.make_store()
         self.lanes: dict[tuple, Obvious] = {}
         self.keys: dict[str, Key] = {}
         for name, told in owners.items():
@@ -84,7 +90,7 @@ class StoreMachine(RuleBasedStateMachine):
             for model, model_told in model_limits.items():
                 self.lanes["model", name, model] = Obvious(model_told)
         self.store.add(entries)
-        self.running: list[tuple[Grant, list]] = []
+        self.running: list[tuple[Grant, list, bool]] = []
 
     def lanes_of(self, name, model):
         found = [("key", name), ("model", name, model), ("owner", self.keys[name].owner)]
@@ -96,14 +102,14 @@ class StoreMachine(RuleBasedStateMachine):
         fit = [n for n, key in self.keys.items() if model is None or key.models is None or model in key.models]
         return {name for name in fit if all(lane.allows(now, tokens, guard) for lane in self.lanes_of(name, model))}
 
-    def note(self, grant, tokens):
+    def note(self, grant, tokens, *, adopted=False):
         entries = []
         for lane in self.lanes_of(grant.name, grant.model):
             entry = [self.clock.monotonic(), tokens]
             lane.log.append(entry)
             lane.flights += 1
             entries.append((lane, entry))
-        self.running.append((grant, entries))
+        self.running.append((grant, entries, adopted))
 
     @rule(model=st.sampled_from(MODELS), tokens=st.sampled_from([0, 0, 1, 3, 9, 50]))
     def ask(self, model, tokens):
@@ -127,13 +133,12 @@ class StoreMachine(RuleBasedStateMachine):
         slot = self.store.quick(model)
         if slot is not None:
             assert slot.member.name in eligible
-            self.note(self.store.adopt(slot, Ask(model)), 0)
+            self.note(self.store.adopt(slot, Ask(model)), 0, adopted=True)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), used=st.none() | st.integers(0, 60), unused=st.booleans())
     def settle(self, data, used, unused):
-        grant, entries = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
-        adopted = not grant.state.entries and entries
+        grant, entries, adopted = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
         if adopted:
             unused = False
         self.store.settle(grant, Outcome(success=not unused, unused=unused, tokens=None if unused else used))
@@ -147,7 +152,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.running and not any(lane.cooled for lane in self.lanes.values()))
     @rule(seconds=st.sampled_from([0.5, 5.0, 61.0]), kind=st.sampled_from([Kind.KEY, Kind.OWNER, Kind.KEY_AND_MODEL]))
     def cool(self, seconds, kind):
-        grant, entries = self.running.pop()
+        grant, entries, _ = self.running.pop()
         model, name = grant.model, grant.name
         self.store.settle(grant, Outcome(effect=Effect(kind, Standing.COOLING, seconds, "limit")))
         for lane, _ in entries:
