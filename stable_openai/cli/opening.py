@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from stable_openai.errors import ConfigurationError
+from stable_openai.stores.opening import MEMORY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from stable_openai.keys import Key
     from stable_openai.pool.pool import KeyPool
 
-__all__ = ["open_pool"]
+__all__ = ["keys_for_looking", "open_pool", "store_for_looking"]
 
 
 def open_pool(file: Path | None, **options: Any) -> tuple[KeyPool, str]:
@@ -46,3 +48,39 @@ def open_pool(file: Path | None, **options: Any) -> tuple[KeyPool, str]:
         "there are none: run 'stable-openai add_apikey', set OPENAI_API_KEYS or OPENAI_API_KEY, or name a file of keys "
         "with --pool",
     )
+
+
+def store_for_looking(file: Path | None) -> str:
+    """The store of a pool: that of its file, else the environment's, else memory.
+
+    Raises:
+        ConfigurationError: Something in the file is wrong.
+        OSError: The file can't be read.
+    """
+    store: str = _told(file)[1].get("store", MEMORY)
+    return store
+
+
+def keys_for_looking(file: Path | None) -> list[Key]:
+    """The keys that are known here; none is as well, to look at a store that others use.
+
+    Raises:
+        ConfigurationError: A key, or something in the file, is wrong.
+        OSError: The file can't be read.
+    """
+    return _told(file)[0]
+
+
+def _told(file: Path | None) -> tuple[list[Key], dict[str, Any]]:
+    """Keys and options, from where ``open_pool`` takes them."""
+    from stable_openai.key_sources import settings_from_env, settings_from_file, store_from_env
+
+    from .keys import stored
+
+    if file is not None:
+        keys, options = settings_from_file(file)
+        return keys, {**store_from_env(), **options}
+    kept = stored.stored()
+    if kept:
+        return [each.key for each in kept], {**store_from_env(), **stored.options()}
+    return settings_from_env()

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from stable_openai import KeyPool
 from tests.cli.conftest import KEYS
 
 
@@ -59,3 +60,39 @@ def test_the_kept_keys_and_the_environment(run, monkeypatch):
     result = run("status", "--store", "nonsense://")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: store: ")
+
+
+def test_a_store_that_processes_share(run, file, tmp_path):
+    """What others use is there to see, by anybody who may read the store; masks by those who know the keys alone."""
+    url = f"sqlite:///{tmp_path}/keys.db"
+    with KeyPool.from_file(file, store=url) as pool:
+        leases = [pool.acquire() for _ in range(3)]
+        leases[0].settle()
+        pool.park("two", 600, "quota_exhausted")
+        result = run("status", "--store", url)
+        assert result.exit_code == 0
+        assert f"2 keys in {url}, least-used; 1 process shares them now" in result.stdout
+        assert "2/60 requests per minute" in result.stdout
+        assert "parked" in result.stdout
+        assert "quota_exhausted" in result.stdout
+        assert "…" not in result.stdout
+        file.write_text(file.read_text().replace("[pool]", f'[pool]\nstore = "{url}"'))
+        assert "sk-…aaA1" in run("status", "--pool", str(file)).stdout
+        content = json.loads(run("status", "--store", url, "--json").stdout, parse_constant=pytest.fail)
+        assert (content["store"], content["shared"], content["workers"]) == ("sqlite", True, 1)
+        assert [key["in_flight"] for key in content["keys"]] == [1, 1]
+        for lease in leases[1:]:
+            lease.settle()
+    assert "0 processes share them now" in run("status", "--store", url).stdout
+    assert not any(key in result.output for key in KEYS)
+
+
+def test_a_store_that_is_not_there(run, tmp_path, monkeypatch):
+    """Nothing is made by looking; an address is shown without its password."""
+    monkeypatch.setenv("STABLE_OPENAI_STORE", f"sqlite:///{tmp_path}/none.db")
+    assert "0 keys in" in run("status").stdout
+    assert list(tmp_path.glob("none.db*")) == []
+    result = run("status", "--store", "redis://:hunter2@127.0.0.1:1/0")
+    assert result.exit_code == 1
+    assert "127.0.0.1:1" in result.stderr
+    assert "hunter2" not in result.output
