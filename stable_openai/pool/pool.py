@@ -46,7 +46,14 @@ class KeyPool(Granting):
         limits: Limits of each key that does not say its own; ``rpm``, ``rpd``, ``tpm``, ``tpd``, ``max_concurrency``,
             ``windows`` and ``zone`` may be given one by one instead.
         owners: Limits of owners by name: ``Limits``, or a mapping of model to ``Limits``.
-        store: Where counts and cooldowns live: ``"memory://"``.
+        store: Where counts and cooldowns live: ``"memory://"``, this process's own; ``"sqlite:///keys.db"``, for several
+            processes on one machine, day counts survive a restart; ``"redis://host/0"``, ``"rediss://"``,
+            ``"redis+cluster://h1:7000,h2:7001"``, ``"redis+sentinel://h1:26379,h2:26379/mymaster/0"``, for several
+            machines. ``?namespace=`` keeps pools apart that share a server or a file.
+        on_store_error: What to do while a shared store is lost: ``"local"`` goes on without it, each process with its
+            portion of what is left of the limits, and tells the store later; ``"raise"`` raises ``StoreError`` at once.
+        store_timeout: The longest that one exchange with a shared store may take, in seconds.
+        lease_ttl: How long nothing may be heard of a process until the others take back what it holds, in seconds.
         max_wait: The longest that a call waits for a key, in seconds.
         timeout: The longest that a call takes in all, attempts and waits together, in seconds; None for no bound.
         pace: Whether to spread the grants of a window evenly, for limits that are enforced by the second.
@@ -56,6 +63,7 @@ class KeyPool(Granting):
 
     Raises:
         ConfigurationError: A key, a limit or an option is wrong; the message names it.
+        StoreError: A shared store refuses; or it can't be reached, and ``on_store_error`` is ``"raise"``.
     """
 
     def __init__(
