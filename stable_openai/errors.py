@@ -16,6 +16,7 @@ each attempt.
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,7 +34,46 @@ __all__ = [
 
 
 class StableError(Exception):
-    """The root of all errors that this library raises of its own."""
+    """The root of all errors that this library raises of its own.
+
+    Pickled, each keeps its attributes, its notes, and its cause as far as that can be pickled.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.args, vars(self), _frozen(self.__cause__))
+
+
+def _rebuild(
+    kind: type[StableError], args: tuple[object, ...], attributes: dict[str, object], cause: bytes | None
+) -> StableError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(attributes)
+    if cause is not None:
+        # concurrent.futures and multiprocessing put the traceback of their worker in the place of the cause.
+        error.__cause__ = error.__context__ = _thawed(cause)
+    return error
+
+
+def _frozen(cause: BaseException | None) -> bytes | None:
+    """An exception as a pickle of its own: where it can't be loaded, nothing else is lost."""
+    if cause is None:
+        return None
+    try:
+        return pickle.dumps(cause)
+    except Exception:  # noqa: BLE001  # whatever a foreign class raises
+        return pickle.dumps(_stand_in(type(cause).__qualname__))
+
+
+def _thawed(cause: bytes) -> BaseException:
+    try:
+        found = pickle.loads(cause)  # noqa: S301  # as trusted as what it came in
+    except Exception as error:  # noqa: BLE001  # as above
+        return _stand_in(f"({error})")
+    return found if isinstance(found, BaseException) else _stand_in(type(found).__qualname__)
+
+
+def _stand_in(name: str) -> Exception:
+    return Exception(f"{name} caused it, and could not be pickled")
 
 
 class ConfigurationError(StableError, ValueError):
@@ -47,9 +87,6 @@ class ConfigurationError(StableError, ValueError):
         super().__init__(f"{field}: {problem}")
         self.field = field
         self.problem = problem
-
-    def __reduce__(self) -> tuple[type[ConfigurationError], tuple[str, str]]:
-        return type(self), (self.field, self.problem)
 
 
 class InjectionError(ConfigurationError, TypeError):
@@ -80,15 +117,6 @@ class NoKeyAvailable(StableError):
         self.reasons = dict(reasons or {})
         self.model = model
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild_no_key, (str(self), self.retry_after, self.reasons, self.model)
-
-
-def _rebuild_no_key(
-    problem: str, retry_after: float | None, reasons: dict[str, str], model: str | None
-) -> NoKeyAvailable:
-    return NoKeyAvailable(problem, retry_after=retry_after, reasons=reasons, model=model)
-
 
 class RequestTooLarge(StableError):
     """The call needs more tokens than any key's limit ever allows, so waiting would not help.
@@ -106,9 +134,6 @@ class RequestTooLarge(StableError):
         self.tokens = tokens
         self.largest = largest
 
-    def __reduce__(self) -> tuple[type[RequestTooLarge], tuple[int, int]]:
-        return type(self), (self.tokens, self.largest)
-
 
 class PoolClosed(StableError):
     """The pool was closed; make a new one."""
@@ -117,6 +142,6 @@ class PoolClosed(StableError):
 class StoreError(StableError):
     """The store that a pool is shared through can't be reached, does not answer in time, or refuses.
 
-    Raised when a pool is made, and by calls where the pool has ``on_store_error="raise"``. The message says what is wrong
-    and where; an address is shown without its password.
+    Raised when a pool is made, and by calls where the pool has ``on_store_error="raise"``. The message says what is
+    wrong and where; an address is shown without its password.
     """

@@ -1,4 +1,4 @@
-"""Keys from the environment and from TOML files.
+"""Keys and options from the environment and from TOML files.
 
 What reads secrets hands its errors back, and the functions that one calls raise them: so the traceback of a bad key
 holds no frame whose local variables show the good ones.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from .errors import ConfigurationError
 from .keys import Key, as_keys
 from .limits import as_limits
+from .masking import hide
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -25,10 +26,12 @@ else:
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["DEFAULT_VARIABLES", "keys_from_env", "settings_from_file"]
+__all__ = ["DEFAULT_VARIABLES", "keys_from_env", "settings_from_env", "settings_from_file", "store_from_env"]
 
 T = TypeVar("T")
 DEFAULT_VARIABLES: Final = ("OPENAI_API_KEYS", "OPENAI_API_KEY")
+_POOL: Final = "STABLE_OPENAI_POOL"
+_STORE: Final = "STABLE_OPENAI_STORE"
 _SEPARATORS: Final = re.compile(r"[\s,;]+")
 _FORBIDDEN_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -67,6 +70,28 @@ def settings_from_file(path: str | os.PathLike[str]) -> tuple[list[Key], dict[st
     return found
 
 
+def settings_from_env() -> tuple[list[Key], dict[str, Any]]:
+    """Read what this process is told from outside: keys, and options of its pool.
+
+    ``STABLE_OPENAI_POOL`` is the path of a TOML file, as ``settings_from_file`` reads it. Without it, or where the file
+    holds options alone, the keys are those of ``keys_from_env``. ``STABLE_OPENAI_STORE`` is the store, where the file
+    does not say one. Variables that are empty count as not set.
+
+    Raises:
+        ConfigurationError: The file is not there or is wrong, or a key is bad; the message names the variable.
+    """
+    found = _outcome(_read_pool_of_env)
+    if isinstance(found, ConfigurationError):
+        raise found
+    return found
+
+
+def store_from_env() -> dict[str, Any]:
+    """The option ``store`` of the process-wide pool, where ``STABLE_OPENAI_STORE`` says one."""
+    store = os.environ.get(_STORE)
+    return _without_shown_password({"store": store}) if store else {}
+
+
 def _outcome(read: Callable[..., T], *arguments: Any) -> T | ConfigurationError:
     """What a reader returns, or its error without its traceback."""
     try:
@@ -103,6 +128,27 @@ def _texts(variable: str, environ: Mapping[str, str]) -> list[tuple[str, str]]:
     if variable in environ:
         names.append(variable)
     return [(name, environ[name]) for name in names]
+
+
+def _read_pool_of_env() -> tuple[list[Key], dict[str, Any]]:
+    keys: list[Key] = []
+    options = store_from_env()
+    path = os.environ.get(_POOL)
+    if path:
+        try:
+            keys, told = _read_file(Path(path).expanduser())
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{_POOL}: {error.field}", error.problem) from None
+        except OSError as error:
+            raise ConfigurationError(_POOL, f"names {path}, which can't be read: {error.strerror}") from None
+        options.update(told)
+    return keys or _read_env(DEFAULT_VARIABLES, None), _without_shown_password(options)
+
+
+def _without_shown_password(options: dict[str, Any]) -> dict[str, Any]:
+    """The same options, whose ``repr`` does not show a password that is in the store's address."""
+    store = options.get("store")
+    return {**options, "store": hide(store)} if isinstance(store, str) and "@" in store else options
 
 
 # -- files

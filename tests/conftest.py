@@ -42,7 +42,7 @@ def _log_everything():
 @pytest.fixture(autouse=True)
 def _a_process_without_keys(monkeypatch):
     for name in tuple(os.environ):
-        if name.startswith(("OPENAI_", "AZURE_OPENAI_")):
+        if name.startswith(("OPENAI_", "AZURE_OPENAI_", "STABLE_OPENAI_STORE", "STABLE_OPENAI_POOL")):
             monkeypatch.delenv(name)
     KeyManager.reset()
     yield

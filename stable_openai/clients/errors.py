@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import openai
 
-from stable_openai.errors import NoKeyAvailable, PoolClosed, RequestTooLarge
+from stable_openai.errors import NoKeyAvailable, PoolClosed, RequestTooLarge, StoreError
 from stable_openai.failover.notes import add_note
+from stable_openai.failover.portable import meet_openai
 
 __all__ = ["as_client_error"]
+
+meet_openai()  # what its clients raise is to survive pickling, whichever way it takes
 
 
 class NoKeyAvailableForClient(NoKeyAvailable, openai.OpenAIError):
@@ -22,6 +25,10 @@ class PoolClosedForClient(PoolClosed, openai.OpenAIError):
     """The client's pool was closed."""
 
 
+class StoreErrorForClient(StoreError, openai.OpenAIError):
+    """The store of the client's pool is lost, or refuses."""
+
+
 def as_client_error(error: Exception) -> Exception:
     """The same error as a subclass of ``openai.OpenAIError`` too."""
     made: Exception
@@ -33,6 +40,8 @@ def as_client_error(error: Exception) -> Exception:
         made = RequestTooLargeForClient(error.tokens, error.largest)
     elif isinstance(error, PoolClosed):
         made = PoolClosedForClient(*error.args)
+    elif isinstance(error, StoreError):
+        made = StoreErrorForClient(*error.args)
     else:
         return error
     made.__cause__ = error.__cause__

@@ -134,10 +134,14 @@ def _process_wide(*, environment: bool = True) -> KeyPool | None:
     manager = KeyManager.instance
     if manager is not None and not manager.closed:
         return manager
-    return KeyManager() if environment and _environment_has_several() else None
+    if environment:
+        return KeyManager() if _environment_has_several() else None
+    return KeyManager() if os.environ.get("STABLE_OPENAI_POOL") else None  # which may hold Azure's keys
 
 
 def _environment_has_several() -> bool:
+    if os.environ.get("STABLE_OPENAI_POOL"):
+        return True
     return any(value and _SEVERAL.fullmatch(name) for name, value in os.environ.items())
 
 

@@ -8,8 +8,11 @@ from typing import Any, Final
 
 import wrapt
 
+from stable_openai.failover.portable import meet_openai
+
 from .injection import kind_of, plan_of
 from .pickling import ByNameOrValue, find_by_name, options_of
+from .pools import PoolReference, made_late, travelling
 from .wrappers import make_wrapper
 
 __all__ = ["StableFunction"]
@@ -80,7 +83,12 @@ class StableFunction(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg,unuse
     __bound_function_wrapper__ = _BoundStableFunction
 
     def __init__(self, wrapped: Any, options: dict[str, Any]) -> None:
-        wrapper = make_wrapper(kind_of(wrapped), plan_of(wrapped), options)
+        meet_openai()  # a call with the caller's own key raises what openai does, and nobody else sees that
+        kind, plan = kind_of(wrapped), plan_of(wrapped)
+        if isinstance(options.get("pool"), PoolReference):
+            wrapper = made_late(lambda options: make_wrapper(kind, plan, options), options)
+        else:
+            wrapper = make_wrapper(kind, plan, options)
         super().__init__(wrapped, wrapper)
         self._self_options = options
         # What is decorated may be bound already. wrapt looks for that at each call, most often in vain: 0.2 µs.
@@ -120,9 +128,9 @@ class StableFunction(wrapt.FunctionWrapper):  # type: ignore[misc,type-arg,unuse
         parent = _unbound(found)
         if isinstance(function, types.FunctionType) and found is not function:
             if parent is not self and getattr(parent, "__wrapped__", None) is function:
-                return _vary, (found, self._self_options)
+                return _vary, (found, travelling(self._self_options))
             return _blank, (), ByNameOrValue(function, self._self_options), None, None, _fill
-        return StableFunction, (function, self._self_options)
+        return StableFunction, (function, travelling(self._self_options))
 
 
 def _bind(function: StableFunction, instance: Any, owner: Any) -> Any:

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import wrapt
 
+from .pools import travelling
+
 __all__ = ["ByNameOrValue", "find_by_name", "options_of"]
 
 _OPTIONS: Final = "_stable_openai_options"
@@ -29,7 +31,7 @@ class ByNameOrValue(wrapt.ObjectProxy):  # type: ignore[misc,type-arg,unused-ign
 
     @property
     def __dict__(self) -> dict[str, Any]:  # type: ignore[override]  # cloudpickle keeps what is in here
-        return {**self.__wrapped__.__dict__, _OPTIONS: self._self_options}
+        return {**self.__wrapped__.__dict__, _OPTIONS: travelling(self._self_options)}
 
     def __reduce__(self) -> Any:
         return self.__reduce_ex__(2)

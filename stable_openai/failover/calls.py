@@ -20,6 +20,7 @@ from .attempts import Attempt, Attempts
 from .hidden_retries import warn_of_hidden_retries
 from .notes import note_attempts
 from .patience import retry_state
+from .portable import make_portable
 from .records import ProviderRefusal, Record
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class Call:
             return False
         verdict = self._judge(error)
         if verdict.reason is Reason.NOT_PROVIDER:
+            make_portable(error)
             return False
         warn_of_hidden_retries(error)
         self._error = error

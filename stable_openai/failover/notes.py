@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from .portable import make_portable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,8 +19,10 @@ _SHOWN: Final = 12
 def note_attempts(error: BaseException, records: Sequence[Record]) -> None:
     """Add a note for each attempt: its key (masked), what it met, and the wait.
 
-    Nothing where the first attempt met a fault of the request itself: that stays as the provider told it.
+    Nothing where the first attempt met a fault of the request itself: that stays as the provider told it. In either
+    case the exception is made fit to be pickled: it goes to the caller now, who may be in another process.
     """
+    make_portable(error)
     if len(records) == 1 and records[0].verdict.is_request_fault:
         return
     left_out = max(len(records) - _SHOWN, 0)

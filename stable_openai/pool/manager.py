@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from stable_openai.errors import ConfigurationError
-from stable_openai.key_sources import keys_from_env
+from stable_openai.key_sources import settings_from_env, store_from_env
 from stable_openai.masking import hide
 
 from .pool import KeyPool
@@ -31,9 +31,10 @@ class _OnePerProcess(type):
         with _making:
             manager = KeyManager.instance
             if manager is None or manager.closed:
+                told = store_from_env()
                 if keys is None:
-                    keys = _keys_of_environment()
-                made: KeyManager = super().__call__(keys, **options)
+                    keys, told = _told_by_environment()
+                made: KeyManager = super().__call__(keys, **{**told, **options})
                 KeyManager.instance = made
                 return made
             differing = manager.options.contradictions(options)
@@ -52,8 +53,10 @@ class KeyManager(KeyPool, metaclass=_OnePerProcess):
     """The process-wide pool: ``KeyManager(keys, **options)`` makes it, ``KeyManager()`` gets it back.
 
     ``KeyManager(keys)`` a second time adds the keys that are new and keeps the counts of those it has; options that
-    contradict the running ones raise. A process that never made one gets it from the environment:
-    ``OPENAI_API_KEYS``, ``OPENAI_API_KEY_1…``, ``OPENAI_API_KEY``. Takes what ``KeyPool`` takes.
+    contradict the running ones raise. A process that never made one gets it from the environment: of the file that
+    ``STABLE_OPENAI_POOL`` names, else of ``OPENAI_API_KEYS``, ``OPENAI_API_KEY_1…``, ``OPENAI_API_KEY``. Where neither
+    the code nor the file says a store, it is that of ``STABLE_OPENAI_STORE``. So the workers of a crawl need no code of
+    their own to share one pool. Takes what ``KeyPool`` takes.
 
     Raises:
         ConfigurationError: A key or an option is wrong, contradicts the running ones, or there is no key anywhere.
@@ -93,12 +96,12 @@ def current() -> KeyManager:
     return KeyManager() if manager is None else manager
 
 
-def _keys_of_environment() -> list[Key]:
-    keys = keys_from_env()
+def _told_by_environment() -> tuple[list[Key], dict[str, Any]]:
+    keys, options = settings_from_env()
     if not keys:
         raise ConfigurationError(
             "keys",
-            "there are none: call KeyManager(['sk-…', 'sk-…']) once, or set OPENAI_API_KEYS (a list, separated by "
-            "commas), OPENAI_API_KEY_1 and so on, or OPENAI_API_KEY",
+            "there are none: call KeyManager(['sk-…', 'sk-…']) once, or set STABLE_OPENAI_POOL (the path of a file of "
+            "keys), OPENAI_API_KEYS (a list, separated by commas), OPENAI_API_KEY_1 and so on, or OPENAI_API_KEY",
         )
-    return keys
+    return keys, options

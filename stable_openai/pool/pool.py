@@ -46,10 +46,10 @@ class KeyPool(Granting):
         limits: Limits of each key that does not say its own; ``rpm``, ``rpd``, ``tpm``, ``tpd``, ``max_concurrency``,
             ``windows`` and ``zone`` may be given one by one instead.
         owners: Limits of owners by name: ``Limits``, or a mapping of model to ``Limits``.
-        store: Where counts and cooldowns live: ``"memory://"``, this process's own; ``"sqlite:///keys.db"``, for several
-            processes on one machine, day counts survive a restart; ``"redis://host/0"``, ``"rediss://"``,
-            ``"redis+cluster://h1:7000,h2:7001"``, ``"redis+sentinel://h1:26379,h2:26379/mymaster/0"``, for several
-            machines. ``?namespace=`` keeps pools apart that share a server or a file.
+        store: Where counts and cooldowns live: ``"memory://"``, this process's own; ``"sqlite:///keys.db"``, for the
+            processes of one machine; ``"redis://host/0"``, ``"rediss://"``, ``"redis+cluster://h1:7000,h2:7001"``,
+            ``"redis+sentinel://h1:26379,h2:26379/mymaster/0"``, for several machines. Shared counts survive a restart.
+            ``?namespace=`` keeps pools apart that share a server or a file.
         on_store_error: What to do while a shared store is lost: ``"local"`` goes on without it, each process with its
             portion of what is left of the limits, and tells the store later; ``"raise"`` raises ``StoreError`` at once.
         store_timeout: The longest that one exchange with a shared store may take, in seconds.
@@ -65,6 +65,8 @@ class KeyPool(Granting):
         ConfigurationError: A key, a limit or an option is wrong; the message names it.
         StoreError: A shared store refuses; or it can't be reached, and ``on_store_error`` is ``"raise"``.
     """
+
+    source: tuple[str, tuple[Any, ...], dict[str, Any]] | None = None  # by which another process makes the same pool
 
     def __init__(
         self,
@@ -97,7 +99,9 @@ class KeyPool(Granting):
         if not keys:
             names = variables or ("OPENAI_API_KEYS", "OPENAI_API_KEY_1", "OPENAI_API_KEY")
             raise ConfigurationError(" / ".join(names), "no key is set: put one or several there, separated by commas")
-        return cls(keys, **options)
+        made = cls(keys, **options)
+        made.source = ("from_env", variables, options)
+        return made
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str], **options: Any) -> KeyPool:
@@ -107,7 +111,9 @@ class KeyPool(Granting):
             ConfigurationError: Others can read the file, or a field in it is wrong.
         """
         keys, settings = settings_from_file(path)
-        return cls(keys, **{**settings, **options})
+        made = cls(keys, **{**settings, **options})
+        made.source = ("from_file", (path,), options)
+        return made
 
     # -- keys
 
