@@ -14,6 +14,7 @@ from openai._base_client import AsyncAPIClient, SyncAPIClient
 
 from stable_openai.exchange import Ended, asend, send
 
+from . import resource_locks  # noqa: F401  # which minds them
 from .errors import as_client_error
 
 if TYPE_CHECKING:

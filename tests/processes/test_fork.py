@@ -249,3 +249,26 @@ if ask.pid == 0:
 assert answer == B
 assert os.waitstatus_to_exitcode(os.waitpid(ask.pid, 0)[1]) == 0
 """)
+
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="there is no such lock any more")
+def test_a_child_of_a_thread_that_was_about_to_use_a_client():
+    """Before Python 3.12 ``client.chat`` takes a lock that all clients share: a child of that moment is not stuck."""
+    run("""
+import openai
+from stable_openai.clients import lent
+lock = getattr(vars(openai.OpenAI).get("chat"), "lock", None)
+client = openai.OpenAI(api_key=A)
+
+def use():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(client.chat), daemon=True)
+    thread.start()
+    thread.join(20)
+    assert found, "stuck"
+
+if lock is not None:
+    with lock:  # as a thread that the child does not have
+        assert in_child(use) == 0
+""")
