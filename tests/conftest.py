@@ -12,10 +12,15 @@ import re
 import socket
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from stable_openai import KeyManager
 from stable_openai.pool import granting
+
+# The same examples in each run: a new one is for those who look for it (--hypothesis-profile=default), not for a build.
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("steady")
 
 pytest_plugins = ["tests.stores.plugin"]
 OPEN_FILES = Path("/proc/self/fd")

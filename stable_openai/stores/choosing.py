@@ -14,7 +14,7 @@ from .lanes import INFINITY, Lane, Standing
 from .protocol import NOBODY, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from .orders import Order
     from .protocol import Ask
@@ -45,35 +45,45 @@ def choose(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
 
 def _find(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
     queue.wake(now)
-    while True:
-        slot = _search(roster, queue, ask, now)
-        if slot is not None or not queue.wake(now):
-            break
+    aside: list[Slot] = []
+    seen: set[Slot] = set()
+    slot = _search(roster, queue, ask, now, aside, seen)
+    while slot is None and (queue.wake(now) or _wake_past(queue, aside, now, seen)):
+        slot = _search(roster, queue, ask, now, aside, seen)
     if slot is None and queue.short:
         for sleeper in queue.short_sleepers(ask.tokens):
             if _blocking(sleeper, now, ask.tokens) is None:
                 queue.rouse_slot(sleeper, now)
-                return _search(roster, queue, ask, now)
+                slot = _search(roster, queue, ask, now, aside, seen)
+                break
+    for passed_over in reversed(aside):
+        queue.ready.unpop(passed_over)
     return slot
 
 
-def _search(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
-    """Look at what is ready, in order, until one is eligible; the others go to sleep."""
-    aside: list[Slot] = []
+def _wake_past(queue: Queue, aside: Iterable[Slot], now: float, seen: Container[Slot]) -> bool:
+    """Wake those who sleep behind slots that this call has to pass over: as many woke as a lane has room for."""
+    lanes = dict.fromkeys(lane for slot in aside for lane in slot.lanes if lane.groups)
+    return sum(queue.wake_past(lane, now, seen) for lane in lanes) > 0
+
+
+def _search(  # noqa: PLR0917  # one step of _find, with all that it holds
+    roster: Roster, queue: Queue, ask: Ask, now: float, aside: list[Slot], seen: set[Slot]
+) -> Slot | None:
+    """Look at what is ready, in order, until one is eligible; the others go to sleep, or aside for other calls."""
     found = None
     for order in (queue.ready, queue.reserve):
         while found is None and len(order):
-            found = _look_at_next(roster, queue, order, ask, now, aside)
-    for slot in reversed(aside):
-        queue.ready.unpop(slot)
+            found = _look_at_next(roster, queue, order, ask, now, aside, seen)
     return found
 
 
-def _look_at_next(  # noqa: PLR0917  # a step of _search, with all that it holds
-    roster: Roster, queue: Queue, order: Order, ask: Ask, now: float, aside: list[Slot]
+def _look_at_next(  # noqa: PLR0917  # a step of _search
+    roster: Roster, queue: Queue, order: Order, ask: Ask, now: float, aside: list[Slot], seen: set[Slot]
 ) -> Slot | None:
     """Take the next slot of an order and return it if it is to be used; else put it where it belongs."""
     slot = order.pop()
+    seen.add(slot)
     if slot.out_of_use:
         rouse(slot.lanes)
         return None
@@ -98,14 +108,22 @@ def _will_do(slot: Slot, ask: Ask, now: float) -> bool:
 
 
 def _blocking(slot: Slot, now: float, tokens: int) -> tuple[Lane, float, int] | None:
-    """The lane that holds a slot back longest, until when, and the tokens it is short of; None where none does."""
+    """The lane that holds a slot back longest, until when, and the tokens it is short of; None where none does.
+
+    What holds back every call comes first: a smaller one may go ahead as soon as that is over.
+    """
     worst: tuple[Lane, float, int] | None = None
     for lane in slot.lanes:
         lane.note_overlap(now)
         lane.flush()
-        at = lane.free_at(now, tokens)
-        if at and (worst is None or at > worst[1]):
-            worst = (lane, at, tokens if tokens and not lane.free_at(now, 0) else 0)
+        at = lane.free_at(now, 0)
+        if at:
+            if worst is None or worst[2] or at > worst[1]:
+                worst = (lane, at, 0)
+        elif tokens and (worst is None or worst[2]):
+            at = lane.free_at(now, tokens)
+            if at and (worst is None or at > worst[1]):
+                worst = (lane, at, tokens)
     return worst
 
 

@@ -17,7 +17,7 @@ from .orders import make_order
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from .members import Member
     from .orders import StrategyLike
@@ -207,6 +207,27 @@ class Queue:
             lane.groups.pop(self, None)
             group.at = INFINITY
             self.held.discard(group)
+        return woken > 0
+
+    def wake_past(self, lane: Lane, now: float, seen: Container[Slot]) -> bool:
+        """Make ready those of a lane's sleepers that are not seen yet, as many as it has room for; True if any."""
+        group = lane.groups.get(self)
+        if group is None:
+            return False
+        lane.flush()
+        room, woken = lane.room(now), 0
+        kept = []
+        while group.sleepers and woken < room:
+            stamp, slot = group.sleepers.popleft()
+            if stamp != slot.stamp or slot.out_of_use:
+                continue
+            if slot in seen:
+                kept.append((stamp, slot))
+                continue
+            slot.stamp += 1
+            self.put(slot, now)
+            woken += 1
+        group.sleepers.extendleft(reversed(kept))
         return woken > 0
 
     def next_at(self) -> float:

@@ -13,8 +13,6 @@ import pytest
 from stable_openai.pool import pool
 from stable_openai.pool.options import Options
 
-from .servers import Server
-
 _numbers = itertools.count()
 
 
@@ -24,6 +22,8 @@ def _shared_server(request):
     if request.config.getoption("--store") != "redis":
         yield None
         return
+    from .servers import Server  # which needs redis-py
+
     with Server() as server:
         yield server
 
