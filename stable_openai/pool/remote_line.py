@@ -53,7 +53,14 @@ class RemoteLine(Line):
     def join(self, waiter: Waiter) -> None:
         """Stand in line."""
         with self._lock:
-            self._enter(waiter)
+            closed = self._closed
+            if closed:
+                waiter.result = _closed()
+            else:
+                self._enter(waiter)
+        if closed:
+            waiter.deliver()
+            return
         self._remote.listen()
         self.serve()
 
@@ -74,7 +81,7 @@ class RemoteLine(Line):
             waiters = [waiter for group in self.groups.values() for waiter in group]
             self.groups.clear()
             for waiter in waiters:
-                waiter.result = PoolClosed("the pool was closed while this call waited for a key")
+                waiter.result = _closed()
             self._set_alarm(_NEVER)
         self._deliver(waiters)
 
@@ -157,3 +164,7 @@ class RemoteLine(Line):
             if not waiter.deliver() and isinstance(waiter.result, Grant):
                 self._remote.settle_later(waiter.result, _UNUSED)
                 self.serve()
+
+
+def _closed() -> PoolClosed:
+    return PoolClosed("the pool was closed while this call waited for a key")

@@ -1,7 +1,7 @@
 """The link of one process to the journal: appends what it has to say, and keeps its replica up to date.
 
-All of it is called by one thread at a time (``SharedStore`` sees to it), but for the replica, which others read under
-``lock`` meanwhile.
+All of it is called by one thread at a time (``Speaker`` sees to it), but for the replica, which others read under
+``lock`` meanwhile. Where the store is lost, ``say_alone`` goes on without it; ``reach`` may then run beside that.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 from stable_openai.errors import StoreError
 from stable_openai.stores.protocol import Grant
 
-from .journal import Entry, Outdated
+from .alone import Alone
+from .journal import Entry, Lost, Outdated
+from .ops import Op
 from .records import Records
 from .replica import Replica, compress
-from .steps import STRANGER
 from .workers import digest
 
 if TYPE_CHECKING:
@@ -31,40 +32,14 @@ if TYPE_CHECKING:
     from .journal import Journal
     from .workers import Worker
 
-__all__ = ["Link", "Op"]
+__all__ = ["Link"]
 
 _log: Final = logging.getLogger("stable_openai")
 _ATTEMPTS: Final = 8  # to append to a journal that is another one each time
 _SNAPSHOT_EVERY: Final = 8_192  # entries at least
 _PER_KEY: Final = 20  # and so many for each key: a snapshot of more keys takes longer
-
-
-class Op:
-    """Something to be said to all: one entry, and what came of it.
-
-    Attributes:
-        number: This worker's number for it.
-        kind: What it is about.
-        rest: All else.
-        wake: Whether somebody who waits elsewhere should look.
-        then: Called with the op once it is done, by whoever did it.
-        result: What came of it.
-        error: What went wrong instead.
-        done: Whether either is known.
-        abandoned: Whether nobody waits for it any more, so that a grant is to be given back.
-    """
-
-    __slots__ = ("abandoned", "done", "error", "kind", "number", "rest", "result", "then", "wake")
-
-    def __init__(self, kind: str, *rest: Any, wake: bool = False, then: Callable[[Op], None] | None = None) -> None:
-        self.number = 0
-        self.kind = kind
-        self.rest = rest
-        self.wake = wake
-        self.then = then
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.done = self.abandoned = False
+_STAGGER: Final = 1_024  # so that not all workers see at once that it is time
+_SAVED_AFTER: Final = 512  # entries: who lags by less need not read everything anew
 
 
 class Link:
@@ -81,8 +56,12 @@ class Link:
     Attributes:
         lock: Guards the replica.
         replica: What all processes agree on, as far as it is known here.
+        alone: What this process goes on with while the store is lost; None while it is there.
         name: This worker's name.
-        held: The keys that this worker holds, by fingerprint.
+        calls: A number that is added to those of its calls.
+        held: How the keys that this worker holds are described, by fingerprint.
+        owners: What this worker has told of owners, by name.
+        records: What it has done lately.
         spoke_at: When the store was last reached, in seconds of this machine's monotonic clock.
     """
 
@@ -101,21 +80,33 @@ class Link:
         self._resolve = resolve
         self._clock = clock
         self._give_back = give_back
-        self.held: dict[str, None] = {}
+        self.held: dict[str, list[Any]] = {}
+        self.owners: dict[str, tuple[Any, Any]] = {}
         self.start_afresh()
 
     def start_afresh(self) -> None:
         """Be another worker, that has heard nothing yet: at first, and in a forked child."""
         self.lock = threading.RLock()  # never entered twice; but it can tell whether this thread is inside
         self.name = secrets.token_hex(6)
-        self._calls = int(self.name, 16) << 24
+        self.calls = int(self.name, 16) << 24
         self._numbers = itertools.count(1)
         self._awaited: dict[int, Op] = {}
-        self._identity = ""
-        self._offset = 0.0
+        self._identity = ""  # of the journal that the replica is up to date with; "" where it is to be read anew
+        self._introduced = False
+        # Stores go by the wall clock; one whose moments come from this machine's clock goes by that.
+        self._offset = 0.0 if self.settings[3] else self._clock.time() - self._clock.monotonic()
+        self._kept: tuple[str, int, bytes] | None = None  # a snapshot that is not saved yet
+        self._kept_at = 0.0
+        self._snapshot_after = _SNAPSHOT_EVERY + int(self.name, 16) % _STAGGER
         self.replica = Replica(self.settings, self._resolve)
-        self.records = Records()
+        self.alone: Alone | None = None
+        self.records = Records(self.lease_ttl)
         self.spoke_at = float("-inf")
+
+    @property
+    def state(self) -> Replica:
+        """What this process goes by now."""
+        return self.replica if self.alone is None else self.alone.replica
 
     # -- time
 
@@ -136,49 +127,41 @@ class Link:
             Lost: The store can't be reached.
             StoreError: It refuses.
         """
+        for _ in range(_ATTEMPTS):
+            try:
+                self._get_ready()
+                self._append([op for op in ops if not op.is_answered], wake=wake)
+            except Outdated:
+                self._identity = ""
+                continue
+            if all(op.is_answered for op in ops):
+                return
+            self._introduced = False  # nothing was heard of it for so long that the others have given it up
+        raise StoreError("the store is another one each time that this process has read it, or does not know it again")
+
+    def _get_ready(self) -> None:
         if not self._identity:
-            self._open()
-        self._append(ops, wake=wake or any(op.wake for op in ops))
-        strangers = [op for op in ops if op.result is STRANGER]
-        if strangers:  # nothing was heard of this process for so long that the others have given it up
+            self._read()
+        if not self._introduced:
             self._introduce()
-            self._append(strangers, wake=False)
-            if any(op.result is STRANGER for op in strangers):
-                raise StoreError("the workers that share this store do not know this one, though it has said its name")
 
-    def text_of(self, op: Op) -> str:
-        """The entry of an op that has no number yet."""
-        op.number = next(self._numbers)
-        return self._write(op)
-
-    def _write(self, op: Op) -> str:
-        return json.dumps([self.name, op.number, op.kind, *op.rest], separators=(",", ":"))
-
-    def _append(self, ops: Sequence[Op], *, wake: bool) -> None:
+    def _append(self, ops: Sequence[Op], *, wake: bool = False) -> None:
+        self._awaited = {}
+        texts = []
         for op in ops:
-            op.result = None
             op.number = next(self._numbers)
             self._awaited[op.number] = op
-        texts = [self._write(op) for op in ops]
-        try:
-            for _ in range(_ATTEMPTS):
-                last = self.replica.last
-                try:
-                    appended = self.journal.append(self._identity, last, texts, wake=wake)
-                    break
-                except Outdated:
-                    self._open()
-            else:
-                raise StoreError("the store is begun anew each time that this process has read it")
-            with self.lock:
-                for entry in appended.missed:
-                    self._apply(entry)
-                for seq, text in zip(appended.seqs, texts, strict=True):
-                    self._apply(Entry(seq, appended.at, text))
-                self._offset = self.replica.ahead + appended.at - self._clock.monotonic()
-        finally:
-            for op in ops:
-                self._awaited.pop(op.number, None)
+            texts.append(json.dumps([self.name, op.number, op.kind, *op.rest], separators=(",", ":")))
+        wake = wake or any(op.wake for op in ops)
+        appended = self.journal.append(self._identity, self.replica.last, texts, wake=wake)
+        identity, self._identity = self._identity, ""  # who is interrupted in between has to read everything anew
+        with self.lock:
+            for entry in appended.missed:
+                self._apply(entry)
+            for seq, text in zip(appended.seqs, texts, strict=True):
+                self._apply(Entry(seq, appended.at, text))
+            self._offset = self.replica.ahead + appended.at - self._clock.monotonic()
+        self._identity = identity
         self.spoke_at = self._clock.monotonic()
 
     def _apply(self, entry: Entry) -> None:
@@ -186,20 +169,23 @@ class Link:
         if name != self.name:
             return
         op = self._awaited.get(number)
-        if op is not None:
-            op.result = result if op.result is None else op.result
-        elif isinstance(result, Grant):  # the answer to it was lost on the way: it was said again since, or given up
-            self._give_back(number)
+        if op is None:
+            if isinstance(result, Grant):  # the answer was lost on the way: it was said again since, or given up
+                self._give_back(number)
+        elif not isinstance(op.result, Grant):  # it may be there twice
+            op.result = result
+            if isinstance(result, Grant):
+                self.records.granted(number, result.name, self._clock.monotonic(), op.rest)
 
     @property
     def worker(self) -> Worker | None:
         """This worker, as the others know it."""
-        return self.replica.workers.get(self.name)
+        return self.state.workers.get(self.name)
 
-    # -- coming and going
+    # -- coming
 
-    def _open(self) -> None:
-        """Read the journal, or begin one, and introduce this worker; what it did meanwhile is told."""
+    def _read(self) -> None:
+        """Read the journal, or begin one."""
         opened = self.journal.open()
         if opened is None:
             # Where the store has forgotten everything, what this process remembers is the best that there is.
@@ -217,56 +203,107 @@ class Link:
             replica.apply(entry)
         with self.lock:
             self.replica = replica
+        self._introduced = False
+        self._kept = None
         self._identity = opened.identity
-        known = self.worker
-        self._introduce()
-        unheard = self.records.unheard(0 if known is None else known.number, [] if known is None else known.leases)
-        if unheard:
-            ops = [Op(kind, *rest) for kind, *rest in unheard]
-            self._append(ops, wake=True)
-        self.records.heard()
 
     def _introduce(self) -> None:
-        """Say that this worker is there, and which keys it holds: by their digest, where it holds all."""
-        short: list[str] | str = digest(self.held)
-        ops = [Op("join", self.lease_ttl, self._calls, short)]
+        """Say that this worker is there, which keys it holds, and what the others have not heard of it."""
+        workers = self.replica.workers
+        described, owners = tuple(self.held.values()), tuple(self.owners.items())
+        news = [description for description in described if self.replica.describe(description[0]) != description]
+        ops = [self._joining(None if news else ())]
+        if news:
+            ops.append(Op("keys", *news, wake=True))
+        for name, told in owners:
+            if told != self.replica.describe_owner(name):
+                ops.append(Op("owner", name, *told, wake=True))
         if self.replica.settings != self.settings:
-            if len(self.replica.workers):
+            if len(workers):
                 _log.info("the pool of this store goes on with other settings: %s", self.settings)
             ops.append(Op("configure", *self.settings))
-        self._append(ops, wake=False)
-        worker = self.worker
+        known = workers.get(self.name)
+        leases = () if known is None else tuple(known.leases)
+        ops += [Op(*said) for said in self.records.unheard(workers.heard_of(self.name), leases, self._offset)]
+        self._append(ops, wake=len(ops) > 1)
+        self.records.heard()
+        worker = self.replica.workers.get(self.name)
         if worker is not None and worker.held is None:
-            self._append([Op("join", self.lease_ttl, self._calls, list(self.held))], wake=False)
+            self._append([self._joining(None)])
+        self._introduced = True
+
+    def _joining(self, news: Iterable[str] | None) -> Op:
+        """Name the keys that this worker holds: by their digest, where they are all of the pool's and ``news``."""
+        names = tuple(self.held)
+        whole = news is not None and {*self.state.engine.roster.members, *news} == set(names)
+        return Op("join", self.lease_ttl, self.calls, digest(names) if whole else list(names))
 
     def hold(self, descriptions: Iterable[list[Any]]) -> list[Op]:
         """Ops that say which of these keys this worker holds from now on, and what others do not know of them."""
         described = list(descriptions)
-        news = [description for description in described if self.replica.describe(description[0]) != description]
-        self.held.update(dict.fromkeys(description[0] for description in described))
+        news = [description for description in described if self.state.describe(description[0]) != description]
+        self.held.update((description[0], description) for description in described)
         ops = [Op("keys", *news, wake=True)] if news else []
-        known = {description[0] for description in news}.union(self.replica.engine.roster.members)
-        whole = known == self.held.keys()
-        return [*ops, Op("join", self.lease_ttl, self._calls, digest(self.held) if whole else list(self.held))]
+        return [*ops, self._joining([description[0] for description in news])]
 
-    def rejoin(self) -> None:
-        """Reach a store that was lost, and read it anew.
+    # -- going on alone
+
+    def say_alone(self, op: Op) -> None:
+        """Have an op answered while the store is lost."""
+        with self.lock:
+            if self.alone is None:
+                self.alone = Alone(self)
+            op.number = next(self._numbers)
+            op.result = self.alone.say(op.number, op.kind, op.rest, self.now())
+            if isinstance(op.result, Grant):
+                self.records.granted(op.number, op.result.name, self._clock.monotonic(), op.rest)
+
+    def reach(self) -> None:
+        """Reach a store that was lost: what takes long where it is not there. ``return_to_all`` is the rest.
 
         Raises:
             Lost: It still is.
+            StoreError: It refuses.
         """
-        self._identity = ""
+        try:
+            self._read()
+            self._append([self._joining(None)])
+        except Outdated as error:
+            raise Lost(str(error)) from error
+
+    def return_to_all(self) -> None:
+        """Tell what was done meanwhile, and go on with all others."""
         self.exchange([])
+        with self.lock:
+            self.alone = None
+
+    # -- snapshots
 
     @property
-    def wants_snapshot(self) -> bool:
-        """Whether it is time for a new snapshot."""
-        keys = len(self.replica.engine.roster.members)
-        return self.replica.entries > _SNAPSHOT_EVERY + _PER_KEY * keys
+    def has_more_to_do(self) -> bool:
+        """Whether it is time for a new snapshot, or to save one."""
+        entries = self.replica.entries
+        if self._kept is not None and entries >= _SAVED_AFTER:
+            return True
+        return entries > self._snapshot_after + _PER_KEY * len(self.replica.engine.roster.members)
+
+    def rebase(self) -> None:
+        """Let all go on from a snapshot; it is kept here until all have heard of it.
+
+        A rebase is an entry as any other: only who lags behind what the snapshot took the place of reads it.
+        """
+        op = Op("rebase", wake=True)  # who waits has to say so again: the sleepers of queues are not in it
+        self.exchange([op])
+        self._kept = self._identity, self.replica.rebased_at, op.result
+        self._kept_at = self._clock.monotonic()
 
     def save_snapshot(self) -> None:
-        """Let all go on from a snapshot, and keep it in place of the entries before."""
-        op = Op("rebase", wake=True)  # who waits has to say so again: the sleepers of queues are not in it
-        self._append([op], wake=True)
-        if isinstance(op.result, bytes):
-            self.journal.save(self._identity, self.replica.rebased_at, compress(op.result))
+        """Save the snapshot that was kept, in place of the entries before it."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            identity, seq, snapshot = kept
+            self.journal.save(identity, seq, compress(snapshot))
+
+    def keeps_a_snapshot(self, seconds: float = 0.0) -> bool:
+        """Whether there is one that is to be saved, and has been for so long."""
+        return self._kept is not None and self._clock.monotonic() - self._kept_at >= seconds

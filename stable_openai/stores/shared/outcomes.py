@@ -12,9 +12,13 @@ from stable_openai.verdict import ObservedLimit
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["SUCCESS", "ask_of", "effect_of", "named", "outcome_of", "pack_ask", "pack_effect", "pack_outcome"]
+__all__ = [
+    "REJECTION", "STATED", "SUCCESS", "ask_of", "effect_of", "named", "outcome_of", "pack_ask", "pack_effect",
+    "pack_outcome",
+]  # fmt: skip
 
 SUCCESS = Outcome(success=True)
+REJECTION, STATED = 4, 5  # places in a packed outcome: the limit that has rejected it, and the limits that it states
 
 
 def pack_ask(ask: Ask, names: Mapping[str, str]) -> list[Any]:

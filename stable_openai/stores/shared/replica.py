@@ -19,7 +19,7 @@ from stable_openai.errors import StoreError
 from stable_openai.stores.engine import Engine
 from stable_openai.stores.lanes import INFINITY, Habits
 
-from .descriptions import pack_key
+from .descriptions import pack_key, pack_limits
 from .packing import pack_engine
 from .seeded import EntryClock, SeededDice
 from .steps import STEPS, STRANGER, dismiss, join
@@ -103,7 +103,6 @@ class Replica:
         if worker is None:
             return name, number, STRANGER
         worker.seen = now
-        worker.number = max(worker.number, number)
         step = STEPS.get(kind)
         if step is None:
             raise StoreError(
@@ -132,6 +131,14 @@ class Replica:
         if member is None:
             return None
         return pack_key(key, member.key.name or "", member.key, member.lanes.limits, member.key.base_url)
+
+    def describe_owner(self, name: str) -> tuple[Any, Any] | None:
+        """What is told of an owner here, or None."""
+        owner = self.engine.roster.owners.get(name)
+        if owner is None:
+            return None
+        by_model = {model: pack_limits(told) for model, told in owner.lanes.model_limits.items()}
+        return pack_limits(owner.lanes.limits), by_model
 
     # -- snapshots
 

@@ -21,10 +21,12 @@ class Service:
 
     Args:
         owner: What each job is called with.
+        at_end: Called in the thread when it ends.
     """
 
-    def __init__(self, owner: object) -> None:
+    def __init__(self, owner: object, at_end: Callable[[], None]) -> None:
         self._owner = weakref.ref(owner)
+        self._at_end = at_end
         self._jobs: queue.SimpleQueue[Callable[[Any], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
@@ -34,7 +36,7 @@ class Service:
         if self._thread is None:
             with self._starting:
                 if self._thread is None:
-                    thread = threading.Thread(target=_run, args=(self._owner, self._jobs), daemon=True)
+                    thread = threading.Thread(target=_run, args=(self._owner, self._jobs, self._at_end), daemon=True)
                     thread.name = "stable_openai store"
                     thread.start()
                     self._thread = thread
@@ -57,16 +59,19 @@ class Service:
         self._jobs.put(None)
 
 
-def _run(owner: weakref.ref[Any], jobs: queue.SimpleQueue[Callable[[Any], None] | None]) -> None:
-    while True:
-        job = jobs.get()
-        if job is None:
-            return
-        found = owner()
-        if found is None:
-            return
-        try:
-            job(found)
-        except Exception:  # noqa: BLE001  # the next ones are to be done all the same
-            _log.exception("a job of the store's thread has failed")
-        del job, found  # so that it can be collected while the thread waits
+def _run(
+    owner: weakref.ref[Any], jobs: queue.SimpleQueue[Callable[[Any], None] | None], at_end: Callable[[], None]
+) -> None:
+    try:
+        while True:
+            job = jobs.get()
+            found = owner()
+            if job is None or found is None:
+                break
+            try:
+                job(found)
+            except Exception:  # noqa: BLE001  # the next ones are to be done all the same
+                _log.exception("a job of the store's thread has failed")
+            del job, found  # so that it can be collected while the thread waits
+    finally:
+        at_end()

@@ -11,18 +11,18 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from stable_openai.clock import SystemClock
-from stable_openai.errors import StoreError
+from stable_openai.errors import PoolClosed, StoreError
 from stable_openai.stores.protocol import Grant
 
-from .alone import Alone
 from .journal import Lost
-from .link import Op
+from .ops import Op
 from .service import Service
+from .watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stable_openai.clock import Alarm, Clock
+    from stable_openai.clock import Clock
     from stable_openai.stores.engine import Engine
 
     from .link import Link
@@ -31,8 +31,8 @@ __all__ = ["Speaker", "in_loop"]
 
 T = TypeVar("T")
 _log: Final = logging.getLogger("stable_openai")
-_PROBES: Final = (0.1, 5.0)  # seconds between two attempts to reach a lost store: at first, and at most
-_BEATS: Final = 3  # signs of life within the time after which a worker is given up
+_NEVER: Final = float("inf")
+_TOLD_LATER: Final = frozenset({"assign", "rest", "revive"})  # beside grants, settlements, keys and owners
 
 
 class Speaker:
@@ -47,6 +47,9 @@ class Speaker:
         on_word: Called when it may be worth to ask the store again.
         give_back: Called with the number of a grant that nobody waits for.
         raises: Whether calls fail while the store is lost, rather than go on without it.
+
+    Attributes:
+        closed: Whether it is over, or about to be.
     """
 
     def __init__(
@@ -64,22 +67,19 @@ class Speaker:
         self._give_back = give_back
         self._raises = raises
         self._system = isinstance(clock, SystemClock)
-        self.closed = False
+        self.closed = self._left = False
         self._begin()
         _speakers.add(self)
 
     def _begin(self) -> None:
         self._sending = threading.RLock()  # never entered twice; but it can tell whether this thread is inside
         self._queue: deque[Op] = deque()
+        self._taken: deque[Op] = deque()  # from the queue, by whoever speaks
         self._finished: deque[Op] = deque()  # of which somebody is to be told
-        self._alone: Alone | None = None
-        self._trouble = ""  # what keeps the store away
-        self._probe_in = _PROBES[0]
         self._listening = False
-        self._service = Service(self)
+        self._service = Service(self, self.link.journal.close)
         self._service.start()
-        self._beat: Alarm | None = None
-        self._schedule_beat()
+        self.watch = Watch(self, self._clock, system=self._system)
 
     # -- saying something
 
@@ -98,6 +98,7 @@ class Speaker:
         except BaseException:
             for op in ops:
                 self._abandon(op)
+            self._service.post(Speaker.flush)  # others may have relied on this thread
             raise
         for op in ops:
             if op.error is not None:
@@ -133,7 +134,10 @@ class Speaker:
     def post(self, op: Op) -> None:
         """Have something said, and wait for nothing; takes no lock, since the collector may be the one that asks."""
         self._queue.append(op)
-        self._service.post(Speaker.flush)
+        if not self._left:
+            self._service.post(Speaker.flush)
+        elif not self.inside:  # there is no such thread any more, and nothing that would take long
+            self.flush()
 
     def flush(self, *, wake: bool = False) -> None:
         """Say what waits to be said."""
@@ -156,23 +160,35 @@ class Speaker:
                 op.then(op)
 
     def _flush(self, *, wake: bool = False) -> None:
-        ops: list[Op] = []
+        """Say what is in the queue. Whoever is interrupted (Control-C) leaves to the next what is not done."""
+        ops = self._taken
         while self._queue:
-            ops.append(self._queue.popleft())
-        if not ops and not wake:
-            return
-        try:
-            self._say(ops, wake=wake)
-        except Exception as error:  # noqa: BLE001  # whoever asked is told
-            for op in ops:
-                op.error = error
-        for op in ops:
-            self._finish(op)
-        if not self._trouble and self.link.wants_snapshot:
+            if not (ops and ops[-1] is self._queue[0]):
+                ops.append(self._queue[0])
+            self._queue.popleft()
+        unsaid = [op for op in ops if not op.is_answered]
+        if unsaid or wake:
+            try:
+                self._say(unsaid, wake=wake)
+            except Exception as error:  # noqa: BLE001  # whoever asked is told
+                for op in unsaid:
+                    if not op.is_answered:
+                        op.error = error
+        while ops:
+            self._finish(ops[0])
+            ops.popleft()
+        if not self.watch.trouble and self.link.has_more_to_do:
             self._service.post(Speaker.save)
 
     def _say(self, ops: Sequence[Op], *, wake: bool) -> None:
-        if not self._trouble:
+        if self._left:
+            for op in ops:
+                if op.kind == "grant":
+                    op.error = PoolClosed("this pool is closed: make a new one")
+                else:
+                    self.link.say_alone(op)
+            return
+        if not self.watch.trouble:
             try:
                 self.link.exchange(ops, wake=wake)
             except Lost as error:
@@ -184,22 +200,22 @@ class Speaker:
             else:
                 return
         if self._raises:
-            raise StoreError(f"{self._trouble} (it is tried again; on_store_error='local' goes on without it)")
-        if self._alone is None:
-            self._alone = Alone(self.link)
-        now = self.link.now()
-        with self.link.lock:
-            for op in ops:
-                op.result = self._alone.say(self.link.text_of(op), now)
+            trouble = self.watch.trouble
+            raise StoreError(f"{trouble} (it is tried again; on_store_error='local' goes on without it)")
+        for op in ops:
+            if not op.is_answered:
+                self.link.say_alone(op)
 
     def _finish(self, op: Op) -> None:
-        result, alone = op.result, self._alone is not None
-        if isinstance(result, Grant):
-            self.link.records.granted(op.number, result.name, result.state.at, op.rest, alone=alone)
-        elif op.kind == "settle" and op.error is None:
-            self.link.records.settled(op.rest[0], op.rest[1:], alone=alone)
+        if op.done:
+            return
+        lost = bool(self.watch.trouble) or op.error is not None
+        if op.kind == "settle":
+            self.link.records.settled(op.rest[0], op.rest[1:], alone=lost)
+        elif lost and op.kind in _TOLD_LATER and op.error is None:
+            self.link.records.said(op.kind, *op.rest)
         op.done = True
-        if op.abandoned and isinstance(result, Grant):
+        if op.abandoned and isinstance(op.result, Grant):
             self._give_back(op.number)
         if op.then is not None:
             self._finished.append(op)
@@ -221,11 +237,16 @@ class Speaker:
     def look_at(self, look: Callable[[Engine], T]) -> T:
         """What a look at the state shows."""
         with self.link.lock:
-            if self._alone is not None:
-                return look(self._alone.replica.engine)
+            if self.link.alone is not None:
+                return look(self.link.alone.replica.engine)
             # Looking at the replica itself would make it another one than everybody else's.
             copy = self.link.replica.copy()
         return look(copy.engine)
+
+    def review_at(self) -> float:
+        """When others may be found to have gone with what they hold, in the store's time."""
+        alone = self.link.alone
+        return self.link.replica.workers.review_at if alone is None else alone.review_at
 
     # -- the store's thread
 
@@ -245,7 +266,8 @@ class Speaker:
     def listen_now(self) -> None:
         """What ``listen`` has the store's thread do."""
         try:
-            self.link.journal.listen(self._poster(Speaker.look))
+            if not self.closed:
+                self.link.journal.listen(self.poster(Speaker.look))
         except (Lost, StoreError) as error:
             _log.debug("no wake-ups from the store: %s", error)
             self._listening = False
@@ -254,16 +276,21 @@ class Speaker:
         """Look whether the store has something for those who wait."""
         self._on_word()
 
-    def save(self) -> None:
-        """Keep a snapshot in place of what it sums up."""
+    def save(self, *, all_have_heard: bool = False) -> None:
+        """Have all go on from a snapshot; or save one, once those who lag a little need not read everything anew."""
         with self._sending:
-            if not self._trouble and self.link.wants_snapshot:
-                try:
-                    self.link.save_snapshot()
-                except (Lost, StoreError) as error:
-                    _log.debug("no snapshot was kept: %s", error)
+            if self.watch.trouble or self._left:
+                return
+            try:
+                if self.link.keeps_a_snapshot():
+                    if all_have_heard or self.link.has_more_to_do:
+                        self.link.save_snapshot()
+                elif self.link.has_more_to_do:
+                    self.link.rebase()
+            except (Lost, StoreError) as error:
+                _log.debug("no snapshot was kept: %s", error)
 
-    def _poster(self, job: Callable[[Speaker], None]) -> Callable[[], None]:
+    def poster(self, job: Callable[[Speaker], None]) -> Callable[[], None]:
         """A callback that has a job done, and keeps no speaker alive that nobody uses any more."""
         service = self._service
         if self._system:
@@ -277,51 +304,25 @@ class Speaker:
 
         return at_once
 
-    # -- signs of life
-
-    def _schedule_beat(self) -> None:
-        at = self._clock.monotonic() + self.link.lease_ttl / _BEATS
-        self._beat = self._clock.call_at(at, self._poster(Speaker.give_sign))
-
-    def give_sign(self) -> None:
-        """Say that this worker is there, where it has said nothing for a while."""
-        if self.closed:
-            return
-        if not self._trouble and self._clock.monotonic() - self.link.spoke_at >= self.link.lease_ttl / _BEATS / 2:
-            self._queue.append(Op("beat"))
-            self.flush()
-        self._schedule_beat()
-
     # -- losing and finding the store
 
     def _lose(self, trouble: str) -> None:
-        self._trouble = trouble
-        workers = max(len(self.link.replica.workers), 1)
-        if self._raises:
-            _log.warning("the store is lost: %s", trouble)
-        else:
-            share = "with its limits" if workers == 1 else f"each of {workers} workers with its part of the limits"
-            _log.warning("the store is lost, going on without it, %s: %s", share, trouble)
-        self._probe_in = _PROBES[0]
-        self._schedule_probe()
+        self.watch.lose(trouble, raises=self._raises)
+        if self._system:
+            self._service.post(Speaker.look)  # who waits has to ask without it
 
-    def _schedule_probe(self) -> None:
-        self._clock.call_at(self._clock.monotonic() + self._probe_in, self._poster(Speaker.probe))
+    def return_to_all(self) -> None:
+        """Go on with a store that is reached again.
 
-    def probe(self) -> None:
-        """Try to reach the store again."""
+        Raises:
+            Lost: It is lost again already.
+            StoreError: It refuses.
+        """
         with self._sending:
-            if self.closed or not self._trouble:
+            if self.closed or not self.watch.trouble:
                 return
-            try:
-                self.link.rejoin()
-            except (Lost, StoreError) as error:
-                self._trouble = str(error)
-                self._probe_in = min(2 * self._probe_in, _PROBES[1])
-                self._schedule_probe()
-                return
-            self._alone, self._trouble = None, ""
-        _log.warning("the store is back")
+            self.link.return_to_all()
+            self.watch.is_back()
         if self._listening:
             self.listen_now()
         self._on_word()
@@ -329,30 +330,32 @@ class Speaker:
     # -- ending
 
     def close(self) -> None:
-        """Take leave of the others, and close all connections."""
+        """Take leave of the others, and close all connections; what runs ends as it would, and nobody is told."""
         if self.closed:
             return
         self.closed = True
-        if self._beat is not None:
-            self._beat.cancel()
+        self.watch.end()
         with self._sending:
-            if not self._trouble:
+            if not self.watch.trouble:
                 self._queue.append(Op("leave"))
                 self._flush()
+            self._left = True
         self._tell_finished()
         self._service.stop()
         self.link.journal.close()
+        self.watch.join()  # the end of the journal is its end; but it may have opened it again
+        self.link.journal.close()
+        self.flush()  # whoever came late
 
     def after_fork(self) -> None:
         """Be another worker, in a forked child: without the parent's connections, locks, threads and leases."""
-        held = self.link.held
         self.link.journal.after_fork()
         self.link.start_afresh()
-        self.link.held = held
         self._begin()
 
     def end(self) -> None:
         """Let the store's thread go, since nobody uses the pool any more."""
+        self.watch.end()
         self._service.end()
 
 

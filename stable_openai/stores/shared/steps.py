@@ -8,6 +8,7 @@ from stable_openai.errors import RequestTooLarge
 from stable_openai.limits import as_limits
 from stable_openai.stores.protocol import Grant, Outcome
 from stable_openai.stores.settling import Taken
+from stable_openai.windows import SlidingCount
 
 from .descriptions import key_of
 from .outcomes import ask_of, effect_of, outcome_of
@@ -16,7 +17,10 @@ from .workers import digest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from stable_openai.stores.lanes import Lane
     from stable_openai.stores.protocol import Change, Refusal
+    from stable_openai.windows import AnyCount
+    from stable_openai.windows import Entry as WindowEntry
 
     from .replica import Replica
     from .workers import Worker
@@ -57,6 +61,7 @@ class Settled:
 def _grant(state: Replica, worker: Worker, number: int, *packed: Any) -> Grant | Refusal | RequestTooLarge | Stranger:
     if worker.held is None:
         return STRANGER
+    worker.number = max(worker.number, number)
     if number in worker.leases:
         return worker.leases[number]  # said twice, since the first answer was lost on the way
     ask = ask_of(packed)
@@ -107,12 +112,15 @@ def join(state: Replica, name: str, ttl: float, calls: int, held: list[str] | st
 
 
 def _leave(state: Replica, worker: Worker, _number: int) -> None:
-    dismiss(state, worker)
+    dismiss(state, worker, for_good=True)
 
 
-def dismiss(state: Replica, worker: Worker) -> None:
+def dismiss(state: Replica, worker: Worker, *, for_good: bool = False) -> None:
     """Give back what a worker holds that is no more."""
-    state.workers.remove(worker)
+    if for_good:
+        state.workers.remove(worker)
+    else:
+        state.workers.give_up(worker)
     for grant in worker.leases.values():
         state.engine.settle(grant, _ENDED, state.now)
 
@@ -175,25 +183,49 @@ def _configure(state: Replica, _worker: Worker, _number: int, *settings: Any) ->
 
 
 def _recount(state: Replica, worker: Worker, _number: int, *done: list[Any]) -> None:
-    """Count what a worker did while the store was lost: no limit is asked, since it has happened."""
+    """Count what a worker did that was not heard: no limit is asked, since it has happened.
+
+    What was heard already, but is given up and runs on, takes its place among the running ones again.
+    """
     roster = state.engine.roster
+    touched: dict[AnyCount, None] = {}
     for number, key, at, packed, outcome in done:
-        member = roster.members.get(key)
+        is_heard = number <= worker.number
         worker.number = max(worker.number, number)
-        if member is None or number in worker.leases:
+        member = roster.members.get(key)
+        if member is None or number in worker.leases or (is_heard and outcome is not None):
             continue
         ask = ask_of(packed)
         ask.call += worker.calls
         lanes = member.lanes_for(ask.model)
-        entries: list[Any] = []
+        entries: list[tuple[AnyCount, WindowEntry]] = []
         for lane in lanes:
             lane.flush()
-            lane.take(min(at, state.now), ask.tokens, entries)
+            if is_heard:
+                lane.settled -= 1
+            else:
+                _enter(lane, min(at, state.now), state.now, ask.tokens, entries)
+        touched.update((count, None) for count, _ in entries)
         grant = Grant(member.key, key, ask, Taken(roster.any.slots[member], lanes, entries, at))
         if outcome is None:
             worker.leases[number] = grant
         else:
             state.engine.settle(grant, outcome_of(outcome), state.now)
+    for count in touched:
+        if isinstance(count, SlidingCount):
+            count.restore(sorted(count.entries(), key=lambda entry: entry.at))
+
+
+def _enter(lane: Lane, at: float, now: float, tokens: int, entries: list[tuple[AnyCount, WindowEntry]]) -> None:
+    """Count a grant of a while ago in the windows that it is still in."""
+    for count in lane.all_counts():
+        amount = tokens if count.window.what == "tokens" else 1
+        if not isinstance(count, SlidingCount):
+            entries.append((count, count.add(now, amount)))
+        elif at + count.period > now:
+            entries.append((count, count.add(at, amount)))
+    lane.granted += 1
+    lane.last_used = max(lane.last_used, at)
 
 
 def _rebase(state: Replica, _worker: Worker, _number: int) -> bytes:

@@ -19,7 +19,8 @@ from stable_openai.stores.orders import check_strategy
 from stable_openai.stores.protocol import Grant, Outcome, Refusal
 
 from .descriptions import Fingerprints, pack_key, pack_limits
-from .link import Link, Op
+from .link import Link
+from .ops import Op
 from .outcomes import named, pack_ask, pack_effect, pack_outcome
 from .speaking import Speaker, in_loop
 from .steps import Settled, frees
@@ -39,8 +40,6 @@ __all__ = ["SharedStore"]
 
 _log: Final = logging.getLogger("stable_openai")
 _MARGIN: Final = 0.0005  # seconds after a moment of the store's, so that nobody asks before it
-_PROBES: Final = (0.1, 5.0)  # seconds between two attempts to reach a lost store: at first, and at most
-_BEATS: Final = 3  # signs of life within the time after which a worker is given up
 
 
 class LeaseRef:
@@ -85,6 +84,7 @@ class SharedStore:
         lease_ttl: float,
     ) -> None:
         self._url = url
+        self._clock = clock
         self._system = isinstance(clock, SystemClock)
         self._own_strategy = strategy
         self._fingerprints = Fingerprints(namespace_of(url))
@@ -116,12 +116,12 @@ class SharedStore:
     # -- time
 
     def now(self) -> float:
-        """The store's time in seconds, as far as this machine can tell."""
-        return self._link.now()
+        """This machine's monotonic clock: of the store's, which may be another one tomorrow, the pool hears nothing."""
+        return self._clock.monotonic()
 
     def alarm_time(self, at: float) -> float:
-        """This machine's monotonic clock at a moment of the store's time."""
-        return self._link.local_time(at) + (_MARGIN if self._system else 0.0)
+        """When to ring for a moment."""
+        return at + (_MARGIN if self._system else 0.0)
 
     def _give_back(self, number: int) -> None:
         op = Op("settle", number, *pack_outcome(Outcome(unused=True)))
@@ -169,7 +169,7 @@ class SharedStore:
             raise result
         if not isinstance(result, Grant):
             assert isinstance(result, Refusal)  # noqa: S101  # nothing else is left
-            return result
+            return Refusal(self._link.local_time(result.at), result.pending)
         known = self._keys.get(result.name)
         if known is None:  # it was removed from this pool meanwhile
             self._give_back(op.number)
@@ -197,7 +197,7 @@ class SharedStore:
         try:
             result = self._speaker.do(op)
         except StoreError as error:  # the call itself has its answer: that is not to be lost
-            _log.warning("a settlement was not told to the store: %s", error)
+            _log.debug("a settlement is told to the store when it is back: %s", error)
             return []
         assert isinstance(result, Settled)  # noqa: S101  # what a settlement gives
         grant.outage = result.outage
@@ -228,7 +228,7 @@ class SharedStore:
         if outcome.alike is None:
             return False
         with self._link.lock:
-            member = self._link.replica.engine.roster.members.get(self._prints.get(grant.name, ""))
+            member = self._link.state.engine.roster.members.get(self._prints.get(grant.name, ""))
             return member is not None and member.endpoint is not None and member.endpoint.down
 
     def _settled_late(self, op: Op) -> None:
@@ -291,11 +291,12 @@ class SharedStore:
     def set_owner(self, name: str, limits: Limits, model_limits: Mapping[str, Limits]) -> None:
         """Tell an owner's limits; the counts of windows that stay are kept."""
         by_model = {model: pack_limits(told) for model, told in model_limits.items()}
+        told = pack_limits(limits), by_model
         with self._link.lock:
-            known = self._link.replica.engine.roster.owners.get(name)
-            same = known is not None and known.lanes.limits == limits and known.lanes.model_limits == dict(model_limits)
+            self._link.owners[name] = told
+            same = self._link.state.describe_owner(name) == told
         if not same:
-            self._speaker.do(Op("owner", name, pack_limits(limits), by_model, wake=True))
+            self._speaker.do(Op("owner", name, *told, wake=True))
 
     def assign_owner(self, names: Iterable[str], owner: str) -> None:
         """These keys turn out to draw on this owner's quota."""
@@ -312,7 +313,7 @@ class SharedStore:
     @property
     def counts_tokens(self) -> bool:
         """Whether any limit that is known is about tokens."""
-        return self._link.replica.engine.roster.counts_tokens
+        return self._link.state.engine.roster.counts_tokens
 
     @property
     def workers(self) -> int:
@@ -323,7 +324,7 @@ class SharedStore:
         """The state of each key that this pool holds, by the store's own word: this waits for it, even in a task."""
         if not self._speaker.closed:
             self._speaker.do(Op("beat"))
-        now = self.now()
+        now = self._link.now()
         found = {status.name: status for status in self._speaker.look_at(lambda engine: engine.snapshot(now))}
         return [
             replace(found[fingerprint], name=name, masked=key.masked)
@@ -333,14 +334,14 @@ class SharedStore:
 
     def reasons(self, model: str | None, tokens: int = 0) -> dict[str, str]:
         """Why each key is out for this model, by name; keys that are not out are left out."""
-        names, now = self._names(), self.now()
+        names, now = self._names(), self._link.now()
         found = self._speaker.look_at(lambda engine: engine.reasons(model, tokens, now))
         return {names[fingerprint]: why for fingerprint, why in found.items() if fingerprint in names}
 
     def earliest(self, model: str | None, tokens: int = 0) -> float:
         """When a key may be eligible for this model again; infinity where none will be by itself. Looks at all keys."""
-        now = self.now()
-        return self._speaker.look_at(lambda engine: engine.earliest(model, tokens, now))
+        now = self._link.now()
+        return self._link.local_time(self._speaker.look_at(lambda engine: engine.earliest(model, tokens, now)))
 
     def pending_work(self) -> int:
         """Grants that are not settled, of all workers."""
@@ -362,7 +363,7 @@ class SharedStore:
 
     def review_time(self) -> float:
         """When the others may be found to have gone, with what they hold."""
-        return self._link.replica.workers.review_at
+        return self._link.local_time(self._speaker.review_at())
 
     # -- ending
 

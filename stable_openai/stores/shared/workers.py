@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Worker", "Workers", "digest"]
 
 _NEVER: Final = float("inf")
+_REMEMBERED: Final = 1_000  # workers that were given up: of more, the first are forgotten
 
 
 class Worker:
@@ -24,7 +25,7 @@ class Worker:
         calls: A number that is added to those of its calls, so that no two workers' calls are taken for one.
         ttl: Seconds of silence after which what it holds is given back.
         seen: When it was last heard of.
-        number: The highest number that it gave to an entry.
+        number: The highest of its numbers for grants.
         held: The keys that it holds, by fingerprint; None where it has yet to say so.
         leases: Its grants that are not settled, by the number of their entry.
     """
@@ -68,10 +69,11 @@ class Workers:
         review_at: When one of them may have been silent for too long.
     """
 
-    __slots__ = ("_by_name", "_held", "review_at")
+    __slots__ = ("_by_name", "_given_up", "_held", "review_at")
 
     def __init__(self) -> None:
         self._by_name: dict[str, Worker] = {}
+        self._given_up: dict[str, int] = {}  # the highest of their numbers, should they come back
         self._held: dict[str, frozenset[str]] = {}  # sets of keys: workers that hold the same share one
         self.review_at = _NEVER
 
@@ -94,6 +96,7 @@ class Workers:
         worker = self._by_name.get(name)
         if worker is None:
             worker = self._by_name[name] = Worker(name, calls)
+            worker.number = self._given_up.pop(name, 0)
         worker.ttl, worker.seen = ttl, now
         self.review_at = min(self.review_at, worker.expires_at)
         return worker
@@ -103,9 +106,21 @@ class Workers:
         held = frozenset(keys)
         worker.hold(self._held.setdefault(digest(held), held))
 
+    def heard_of(self, name: str) -> int:
+        """The highest number of this worker's that was heard."""
+        worker = self._by_name.get(name)
+        return self._given_up.get(name, 0) if worker is None else worker.number
+
     def remove(self, worker: Worker) -> None:
         """Forget a worker."""
         del self._by_name[worker.name]
+
+    def give_up(self, worker: Worker) -> None:
+        """Forget a worker that may come back, all but which of its grants were heard of."""
+        self.remove(worker)
+        while len(self._given_up) >= _REMEMBERED:
+            del self._given_up[next(iter(self._given_up))]
+        self._given_up[worker.name] = worker.number
 
     def overdue(self, now: float) -> list[Worker]:
         """Those of which nothing was heard for too long."""
@@ -116,12 +131,13 @@ class Workers:
 
     def packed(self) -> dict[str, Any]:
         held = {digest(worker.held): sorted(worker.held) for worker in self if worker.held is not None}
-        return {"held": held, "each": [_pack(worker) for worker in self]}
+        return {"held": held, "each": [_pack(worker) for worker in self], "given up": self._given_up}
 
     @classmethod
     def unpacked(cls, packed: Mapping[str, Any], leases: Iterable[Grant]) -> Workers:
         """The workers that were packed, with their leases in the same order."""
         workers = cls()
+        workers._given_up = dict(packed["given up"])
         workers._held = {name: frozenset(keys) for name, keys in packed["held"].items()}
         left = iter(leases)
         for entry in packed["each"]:
