@@ -114,6 +114,7 @@ class RemoteLine(Line):
     def _ask_for_all(self) -> list[Waiter]:
         served: list[Waiter] = []
         earliest, most = _NEVER, 1
+        began_at = self._store.now()
         refused: set[str | None] = set()
         while True:
             with self._lock:
@@ -137,8 +138,11 @@ class RemoteLine(Line):
                 raise
             most = min(2 * most, _MOST)
         with self._lock:
-            served += self._expire(self._store.now())
+            served += self._expire(began_at)  # who has to leave later may still be served: at the very moment, even
             self._set_alarm(earliest)
+            deadline = self._deadlines[0][0] if self._deadlines else _NEVER
+            if min(earliest, deadline) <= self._store.now():  # it was time while the store was asked
+                self._wanted = True
         return served
 
     def _hands(self, waiter: Waiter, result: Result | Exception) -> bool:
