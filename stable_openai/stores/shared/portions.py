@@ -21,7 +21,7 @@ from stable_openai.limits import Spread
 from stable_openai.windows import CalendarCount, SlidingCount
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from stable_openai.clock import Clock
     from stable_openai.stores.lanes import Lane
@@ -153,16 +153,22 @@ class Portion(SlidingCount):
         if self.room(now) >= need:
             return now
         before, own = self._before.limit - self._before.used, self.used
-        leaving = [(entry.at + self.period, entry.amount, 0) for entry in self._before.entries()]
-        leaving += [(entry.at + self.period, 0, entry.amount) for entry in self.entries()]
-        latest = now
+        leaving = [(at, amount, 0) for at, amount in _leaving(self._before)]
+        leaving += [(at, 0, amount) for at, amount in _leaving(self)]
         for at, from_before, from_own in sorted(leaving):
             before += from_before
             own -= from_own
-            latest = max(latest, at)
             if self._left(before, own) >= need:
-                return latest
+                return at
         return float("inf")
+
+
+def _leaving(count: SlidingCount) -> Iterator[tuple[float, int]]:
+    """When each entry leaves, and how much it is: none leaves before those ahead of it."""
+    at = float("-inf")
+    for entry in count.entries():
+        at = max(at, entry.at)
+        yield at + count.period, entry.amount
 
 
 class DayPortion(CalendarCount):
