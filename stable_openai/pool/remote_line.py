@@ -90,7 +90,7 @@ class RemoteLine(Line):
     def serve(self) -> None:
         """Have the store asked for what it can grant now."""
         self._wanted = True
-        if not self._posted:
+        if not self._posted or self._remote.at_once:
             try:
                 self._posted = True
                 self._remote.hand_over(self._ask)

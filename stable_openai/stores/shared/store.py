@@ -349,6 +349,11 @@ class SharedStore:
 
     # -- ending
 
+    @property
+    def at_once(self) -> bool:
+        """Whether jobs that are handed over are done at once: where the clock is moved by hand."""
+        return not self._system
+
     def hand_over(self, job: Callable[[], None]) -> None:
         """Have a job done where it blocks nobody."""
         self._speaker.hand_over(job)
