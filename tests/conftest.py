@@ -12,15 +12,17 @@ import re
 import socket
 from pathlib import Path
 
-import hypothesis
 import pytest
 
 from stable_openai import KeyManager
 from stable_openai.pool import granting
 
 # The same examples in each run: a new one is for those who look for it (--hypothesis-profile=default), not for a build.
-hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
-hypothesis.settings.load_profile("steady")
+with contextlib.suppress(ImportError):  # the frameworks' tests do without
+    import hypothesis
+
+    hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+    hypothesis.settings.load_profile("steady")
 
 pytest_plugins = ["tests.stores.plugin"]
 OPEN_FILES = Path("/proc/self/fd")

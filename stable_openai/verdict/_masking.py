@@ -21,6 +21,8 @@ _LABELLED: Final = re.compile(
 )
 # Long runs of letters and digits without a break: Azure's and zhipu's keys have no prefix.
 _OPAQUE: Final = re.compile(r"(?<![A-Za-z0-9])(?=[A-Za-z]{0,60}[0-9])[A-Za-z0-9]{32,400}(?![A-Za-z0-9])")
+# What stands before the host of a URL: a password, or a key in the place of one.
+_USER: Final = re.compile(r"(?<=://)[^\s/?#@]{1,400}@")
 _SHOWN_FROM: Final = 12
 _TAIL: Final = 4
 
@@ -31,6 +33,7 @@ def mask_secrets(text: str) -> str:
     Args:
         text: any text; its length should be bounded by the caller.
     """
+    text = _USER.sub(_MARK + "@", text)
     text = _KEY.sub(lambda m: m[1] + _MARK + _tail(m[2]), text)
     text = _LABELLED.sub(lambda m: m[1] + m[2] + _MARK + _tail(m[3]) if _is_opaque(m[3]) else m[0], text)
     return _OPAQUE.sub(lambda m: _MARK + _tail(m[0]), text)

@@ -251,7 +251,6 @@ assert os.waitstatus_to_exitcode(os.waitpid(ask.pid, 0)[1]) == 0
 """)
 
 
-
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="there is no such lock any more")
 def test_a_child_of_a_thread_that_was_about_to_use_a_client():
     """Before Python 3.12 ``client.chat`` takes a lock that all clients share: a child of that moment is not stuck."""

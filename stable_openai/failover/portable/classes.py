@@ -6,6 +6,10 @@ And whatever can be pickled takes its request along, with the key in a header. S
 exactly those classes: by that, pickle, cloudpickle and multiprocessing (and ``copy``, too) take an exception apart into
 its class and its attributes, and make it again without its ``__init__``. What becomes of each attribute is the business
 of ``parts``, which loads when there is one to be pickled.
+
+Dask asks tblib to pickle exceptions, which puts its own way in the place of what ``copyreg`` was told, whenever one
+leaves a worker: it goes by the class's ``__reduce__``, and where that is nobody's it sends all attributes, the request
+and its key among them, and those of the ``__context__``. So the classes get a ``__reduce__`` as well.
 """
 
 from __future__ import annotations
@@ -20,11 +24,12 @@ from stable_openai.failover.records import ProviderRefusal
 __all__ = ["Frozen", "make_portable", "meet_openai", "rebuild", "restored"]
 
 _MOST_LINKS: Final = 12
+_ROOTS: Final = (("openai", "OpenAIError"), ("httpx", "HTTPError"), ("httpx2", "HTTPError"))
 # An exception of the system keeps these beside its attributes.
 _OF_THE_SYSTEM: Final = ("errno", "strerror", "filename", "filename2")
 _HOOKS: Final = ("__reduce_ex__", "__setstate__", "__getstate__", "__copy__", "__deepcopy__")
 _DEFAULTS: Final[tuple[Any, ...]] = (BaseException.__reduce__, OSError.__reduce__)
-_met: Final[list[Any]] = []  # the root of openai's exceptions, once all of them are known
+_met: Final[list[Any]] = []  # the roots of exceptions of which all are known
 
 
 class Frozen(NamedTuple):
@@ -47,19 +52,26 @@ class Frozen(NamedTuple):
 
 
 def meet_openai() -> None:
-    """Make openai's own exceptions portable, where openai has been imported; it is not imported here."""
-    root = getattr(sys.modules.get("openai"), "OpenAIError", None)
-    if root not in _met and isinstance(root, type):
-        _register_all(root)
-        _met.append(root)
+    """Make openai's own exceptions portable, and httpx's, of which they come, where these have been imported."""
+    for module, name in _ROOTS:
+        root = getattr(sys.modules.get(module), name, None)
+        if root not in _met and isinstance(root, type):
+            _register_all(root)
+            _met.append(root)
 
 
 def _register_all(kind: type[Any]) -> None:
     if _is_left_to_us(kind):
-        copyreg.pickle(kind, _reduce)
+        _register(kind)
     derived: type[Any]
     for derived in kind.__subclasses__():
         _register_all(derived)
+
+
+def _register(kind: Any) -> None:
+    copyreg.pickle(kind, _reduce)
+    if kind.__reduce__ is not _reduce:
+        kind.__reduce__ = _reduce
 
 
 def make_portable(error: BaseException) -> None:
@@ -69,18 +81,21 @@ def make_portable(error: BaseException) -> None:
     say themselves how they are pickled are left alone, and so are all others.
     """
     meet_openai()
-    link: BaseException | None = error
-    for _ in range(_MOST_LINKS):
-        if link is None:
-            return
+    links: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while links and len(seen) < _MOST_LINKS:
+        link = links.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
         kind = type(link)
-        if kind not in copyreg.dispatch_table and _is_of_http(kind) and _is_left_to_us(kind):
-            copyreg.pickle(kind, _reduce)
+        if copyreg.dispatch_table.get(kind) is not _reduce and _is_of_http(kind) and _is_left_to_us(kind):
+            _register(kind)
         members = getattr(link, "exceptions", None)
         for member in members if isinstance(members, tuple) else ():  # those of a task group
             if isinstance(member, BaseException):
                 make_portable(member)
-        link = link.__cause__
+        links += [link.__context__, link.__cause__]  # tblib sends both
 
 
 def _is_of_http(kind: type[Any]) -> bool:
@@ -90,13 +105,21 @@ def _is_of_http(kind: type[Any]) -> bool:
 
 
 def _is_left_to_us(kind: type[Any]) -> bool:
-    """Whether a class says nothing of its own about being pickled or copied."""
-    if kind in copyreg.dispatch_table or kind.__reduce__ not in _DEFAULTS:
+    """Whether nobody has said how a class is pickled or copied; tblib speaks for no class."""
+    told = copyreg.dispatch_table.get(kind, _reduce)
+    is_free = told is _reduce or getattr(told, "__module__", "") == "tblib.pickling_support"
+    return is_free and _says_nothing(kind)
+
+
+def _says_nothing(kind: type[Any]) -> bool:
+    if kind.__reduce__ not in (*_DEFAULTS, _reduce):
         return False
     return all(getattr(kind, hook, None) is getattr(BaseException, hook, None) for hook in _HOOKS)
 
 
-def _reduce(error: BaseException) -> tuple[Any, ...]:
+def _reduce(error: BaseException) -> str | tuple[Any, ...]:
+    if not _says_nothing(type(error)):  # it has inherited this, and has ways of its own
+        return (OSError if isinstance(error, OSError) else BaseException).__reduce__(error)
     from . import parts
 
     make_portable(error)  # with its causes: it may have come by a way that is not ours
@@ -115,7 +138,7 @@ def rebuild(kind: Any, args: Any, attributes: dict[str, Any], of_the_system: dic
             put the traceback of their worker in the place of the cause.
     """
     if _is_left_to_us(kind):
-        copyreg.pickle(kind, _reduce)  # it may travel on
+        _register(kind)  # it may travel on
     error = kind.__new__(kind)
     error.args = tuple(restored(args))
     error.__dict__.update(restored(attributes))

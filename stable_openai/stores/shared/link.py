@@ -160,7 +160,9 @@ class Link:
                 self._apply(entry)
             for seq, text in zip(appended.seqs, texts, strict=True):
                 self._apply(Entry(seq, appended.at, text))
-            local = appended.at if self.settings[3] else self._clock.monotonic()  # a clock that is moved by hand is both
+            local = (
+                appended.at if self.settings[3] else self._clock.monotonic()
+            )  # a clock that is moved by hand is both
             self._offset = self.replica.ahead + appended.at - local
         self._identity = identity
         self.spoke_at = self._clock.monotonic()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from stable_openai.learned import UNLIMITED
 from stable_openai.limits import Spread
+from stable_openai.stores.choosing import rouse
 from stable_openai.windows import CalendarCount, SlidingCount
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Portions:
         """The calls that others had running are over."""
         for lane, (_, fair) in self._caps.items():
             lane.max_concurrency = fair
+            rouse((lane,))
         self._caps = {lane: (fair, fair) for lane, (_, fair) in self._caps.items()}
         self._running = {}
 

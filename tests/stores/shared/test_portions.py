@@ -55,10 +55,10 @@ def test_the_sum_never_exceeds_a_sliding_limit(what, number, limit, past, wanted
     least = limit // number
     for gap, place, amount in wanted:
         now += gap
-        portion, amount = portions[place % number], min(amount, least) if what == "tokens" else 1
-        if amount and portion.room(now) >= amount:
-            portion.add(now, amount)
-            grants.append((now, amount))
+        portion, need = portions[place % number], min(amount, least) if what == "tokens" else 1
+        if need and portion.room(now) >= need:
+            portion.add(now, need)
+            grants.append((now, need))
     assert in_window(grants, PERIOD) <= limit
 
 
@@ -93,7 +93,7 @@ def check_ready_at(count, now, need):
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(["requests", "tokens"]), workers, limits, history, steps, st.integers(1, 12))
-def test_ready_at_agrees_with_room(what, number, limit, past, wanted, need):
+def test_ready_at_agrees_with_room(what, number, limit, past, wanted, need):  # noqa: PLR0917
     """For any need, at any time."""
     before = SlidingCount(Window(what, limit, seconds=PERIOD))
     now = counted(before, past)
