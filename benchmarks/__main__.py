@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m benchmarks [overhead] [goodput] [doors] [import]``.
+"""Run the benchmarks: ``python -m benchmarks [overhead] [goodput] [doors] [stores] [import]``.
 
 Installs the peers in environments of their own, runs each section there, writes ``results/*.json``, prints tables and
 draws ``charts/*.svg``.
@@ -18,7 +18,13 @@ from benchmarks.charts import draw
 from benchmarks.environments import OLD, PEERS, ROOT, child_environment
 
 HERE: Final = Path(__file__).parent
-SECTIONS: Final = {"overhead": "overhead", "goodput": "goodput", "doors": "doors", "import": "imports"}
+SECTIONS: Final = {
+    "overhead": "overhead",
+    "goodput": "goodput",
+    "doors": "doors",
+    "stores": "stores",
+    "import": "imports",
+}
 
 
 def arguments() -> argparse.Namespace:

@@ -182,4 +182,26 @@ def _doors(found: dict[str, Any]) -> dict[str, str]:
     return {"doors": bars("A decorated function's clients", note, drawn)}
 
 
-_DRAWERS: Final = {"overhead": _overhead, "goodput": _goodput, "doors": _doors, "import": _import}
+def _stores(found: dict[str, Any]) -> dict[str, str]:
+    costs = {
+        name if name.startswith("two ") else f"stable_openai: {name}": row["us"] * 1e3
+        for name, row in found["costs"].items()
+    }
+    note = "Two plain transactions in SQLite, and two plain round trips of redis-py, by the same clock. Logarithmic."
+    rows = [
+        Row(f"stable_openai: {store}", row["goodput"], 0.0, (f"{row['goodput']:.1%}", str(row["lost"] or "none")))
+        for store, row in found["crowds"].items()
+    ]
+    size = found["about"]["crowd"]
+    crowd = (
+        f"{size['processes']} processes of {size['threads']} threads over {size['keys']} keys, after the first minute."
+    )
+    return {
+        "stores": _logarithmic("A lease, taken and settled", note, costs),
+        "stores-goodput": bars(
+            "Requests let in, against what the limits allow", crowd, rows, head=("of limit", "lost")
+        ),
+    }
+
+
+_DRAWERS: Final = {"overhead": _overhead, "goodput": _goodput, "doors": _doors, "stores": _stores, "import": _import}

@@ -23,6 +23,7 @@ _SHOWN: Final = (
     "litellm",
     "openai",
     "pyrate-limiter",
+    "redis",
     "stamina",
     "tenacity",
     "wrapt",
@@ -57,7 +58,7 @@ class Environment:
             return
         for requirement in wanted:  # one bad apple: find out which
             if not self._pip([requirement]):
-                self.missing.append(re.split(r"[<>=]", requirement)[0])
+                self.missing.append(re.split(r"[<>=;]", requirement)[0])
 
     def _pip(self, requirements: list[str]) -> bool:
         assert self.python is not None

@@ -12,6 +12,8 @@ from stable_openai.verdict import ObservedLimit
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from stable_openai.keys import Key
+
 __all__ = [
     "REJECTION", "STATED", "SUCCESS", "ask_of", "effect_of", "named", "outcome_of", "pack_ask", "pack_effect",
     "pack_outcome",
@@ -40,7 +42,7 @@ def ask_of(packed: Sequence[Any]) -> Ask:
 
 def pack_outcome(outcome: Outcome) -> list[Any]:
     """How an attempt ended, in a list that is empty for a mere success."""
-    if outcome == SUCCESS:
+    if outcome.success and outcome == SUCCESS:
         return []
     rejection = outcome.rejection
     return [
@@ -90,6 +92,6 @@ def _pack_observed(limit: ObservedLimit) -> list[Any]:
     return [getattr(limit, name) for name in ObservedLimit.__dataclass_fields__]
 
 
-def named(changes: list[Change], names: Mapping[str, str]) -> list[Change]:
-    """The same changes with the names that this process gives to its keys."""
-    return [replace(change, key=names[change.key]) for change in changes if change.key in names]
+def named(changes: list[Change], keys: Mapping[str, tuple[Key, str]]) -> list[Change]:
+    """The same changes with the names that this process gives to its keys: by fingerprint, each key and its name."""
+    return [replace(change, key=keys[change.key][1]) for change in changes if change.key in keys]

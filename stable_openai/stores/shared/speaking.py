@@ -166,7 +166,7 @@ class Speaker:
             if not (ops and ops[-1] is self._queue[0]):
                 ops.append(self._queue[0])
             self._queue.popleft()
-        unsaid = [op for op in ops if not op.is_answered]
+        unsaid = [op for op in ops if not op.is_answered and not (op.abandoned and op.kind == "grant")]
         if unsaid or wake:
             try:
                 self._say(unsaid, wake=wake)

@@ -202,7 +202,7 @@ class SharedStore:
         assert isinstance(result, Settled)  # noqa: S101  # what a settlement gives
         grant.outage = result.outage
         self._wake_others(op)
-        return named(result.changes, self._names())
+        return named(result.changes, self._keys)
 
     def settle_later(self, grant: Grant, outcome: Outcome) -> None:
         """As ``settle``, waiting for nothing: for whom the collector has found."""
@@ -233,7 +233,7 @@ class SharedStore:
 
     def _settled_late(self, op: Op) -> None:
         if isinstance(op.result, Settled):
-            changes = named(op.result.changes, self._names())
+            changes = named(op.result.changes, self._keys)
             self._wake_others(op)
             if changes:
                 self.tell(changes)
@@ -244,19 +244,16 @@ class SharedStore:
         if op.result.freed and not op.wake:
             self._speaker.wake_others()
 
-    def _names(self) -> dict[str, str]:
-        return {fingerprint: name for fingerprint, (_, name) in self._keys.items()}
-
     # -- standings
 
     def rest(self, name: str, effect: Effect, model: str | None = None) -> list[Change]:
         """Make a lane of this key rest."""
-        return named(self._speaker.do(Op("rest", self._prints[name], model, *pack_effect(effect))), self._names())
+        return named(self._speaker.do(Op("rest", self._prints[name], model, *pack_effect(effect))), self._keys)
 
     def revive(self, names: Iterable[str] | None, model: str | None = None) -> list[Change]:
         """Clear cooldowns, parking and retirement of these keys (None: of all), and of their owners."""
         chosen = None if names is None else [self._prints[name] for name in names]
-        return named(self._speaker.do(Op("revive", chosen, model, wake=True)), self._names())
+        return named(self._speaker.do(Op("revive", chosen, model, wake=True)), self._keys)
 
     # -- keys
 
@@ -334,9 +331,9 @@ class SharedStore:
 
     def reasons(self, model: str | None, tokens: int = 0) -> dict[str, str]:
         """Why each key is out for this model, by name; keys that are not out are left out."""
-        names, now = self._names(), self._link.now()
+        keys, now = self._keys, self._link.now()
         found = self._speaker.look_at(lambda engine: engine.reasons(model, tokens, now))
-        return {names[fingerprint]: why for fingerprint, why in found.items() if fingerprint in names}
+        return {keys[fingerprint][1]: why for fingerprint, why in found.items() if fingerprint in keys}
 
     def earliest(self, model: str | None, tokens: int = 0) -> float:
         """When a key may be eligible for this model again; infinity where none will be by itself. Looks at all keys."""

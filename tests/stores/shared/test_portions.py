@@ -185,3 +185,13 @@ def test_less_than_one_for_each():
     spread = Stretched(before, 5)
     assert (spread.period, spread.room(11.0), spread.ready_at(11.0, 1)) == (10.0, 0, 20.0)
     assert Stretched(SlidingCount(Window("requests", 3, seconds=1.0)), 8).period == 3.0
+
+
+def test_ready_at_where_entries_are_out_of_order():
+    """One whose answer came early leaves with the one ahead of it, which may have travelled for longer."""
+    before = SlidingCount(Window("requests", 2, seconds=PERIOD))
+    before.guard(0.0, 5.0)
+    before.add(0.0, 1)
+    before.arrived(before.add(0.1, 1), 0.2)
+    portion = Portion(before, Part(1, 0))
+    assert (portion.room(60.5), portion.ready_at(60.5, 1), portion.room(65.0)) == (0, 65.0, 2)
