@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Lease", "LeaseRequest"]
 
+_SUCCESS: Final = Outcome(success=True)
 _UNKNOWN: Final = Outcome()
 _UNUSED: Final = Outcome(unused=True)
 
@@ -100,7 +101,7 @@ class Lease:
         outcome = _UNKNOWN
         try:
             if answer is None:
-                outcome = Outcome(success=True, tokens=tokens)
+                outcome = _SUCCESS if tokens is None else Outcome(success=True, tokens=tokens)
             else:
                 self.verdict = self._pool.judge(answer)
                 used = tokens_used(answer) if tokens is None else tokens

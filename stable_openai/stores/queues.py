@@ -51,7 +51,11 @@ class Slot:
 
     def troubled_until(self) -> float:
         """Until when it is tried last, because a lane of it has failed again and again."""
-        return max((lane.troubled_until for lane in self.lanes if lane.troubles >= TROUBLED), default=-INFINITY)
+        until = -INFINITY  # as a loop: each grant asks twice
+        for lane in self.lanes:
+            if lane.troubles >= TROUBLED and lane.troubled_until > until:
+                until = lane.troubled_until
+        return until
 
     def largest_request(self) -> float:
         """The most tokens that one request may ever have here."""

@@ -7,7 +7,6 @@ All of it is called by one thread at a time (``Speaker`` sees to it), but for th
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import secrets
 import threading
@@ -18,7 +17,7 @@ from stable_openai.stores.protocol import Grant
 
 from .alone import Alone
 from .journal import Entry, Lost, Outdated
-from .ops import Op
+from .ops import Op, seated
 from .records import Records
 from .replica import Replica, compress
 from .workers import digest
@@ -130,11 +129,12 @@ class Link:
         for _ in range(_ATTEMPTS):
             try:
                 self._get_ready()
-                self._append([op for op in ops if not op.is_answered], wake=wake)
+                self._append(ops, wake=wake)
             except Outdated:
                 self._identity = ""
                 continue
-            if all(op.is_answered for op in ops):
+            ops = [op for op in ops if not op.is_answered]
+            if not ops:
                 return
             self._introduced = False  # nothing was heard of it for so long that the others have given it up
         raise StoreError("the store is another one each time that this process has read it, or does not know it again")
@@ -148,18 +148,20 @@ class Link:
     def _append(self, ops: Sequence[Op], *, wake: bool = False) -> None:
         self._awaited = {}
         texts = []
-        for op in ops:
+        entries = seated(ops)
+        for op, riders in entries:
             op.number = next(self._numbers)
             self._awaited[op.number] = op
-            texts.append(json.dumps([self.name, op.number, op.kind, *op.rest], separators=(",", ":")))
-        wake = wake or any(op.wake for op in ops)
+            wake = wake or op.wake
+            texts.append(op.text(self.name, riders))
         appended = self.journal.append(self._identity, self.replica.last, texts, wake=wake)
         identity, self._identity = self._identity, ""  # who is interrupted in between has to read everything anew
         with self.lock:
             for entry in appended.missed:
                 self._apply(entry)
-            for seq, text in zip(appended.seqs, texts, strict=True):
-                self._apply(Entry(seq, appended.at, text))
+            for seq, text, (op, riders) in zip(appended.seqs, texts, entries, strict=True):
+                result = self.replica.apply_own(Entry(seq, appended.at, text), self.name, op, riders)
+                self._answer(op, result)
             local = (
                 appended.at if self.settings[3] else self._clock.monotonic()
             )  # a clock that is moved by hand is both
@@ -175,10 +177,14 @@ class Link:
         if op is None:
             if isinstance(result, Grant):  # the answer was lost on the way: it was said again since, or given up
                 self._give_back(number)
-        elif not isinstance(op.result, Grant):  # it may be there twice
+        else:
+            self._answer(op, result)
+
+    def _answer(self, op: Op, result: Any) -> None:
+        if not isinstance(op.result, Grant):  # it may be there twice
             op.result = result
             if isinstance(result, Grant):
-                self.records.granted(number, result.name, self._clock.monotonic(), op.rest)
+                self.records.granted(op.number, result.name, self._clock.monotonic(), op.rest)
 
     @property
     def worker(self) -> Worker | None:

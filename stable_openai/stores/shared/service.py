@@ -54,9 +54,19 @@ class Service:
                 thread.join()
             self._thread = None
 
-    def end(self) -> None:
-        """End the thread, and wait for nothing."""
-        self._jobs.put(None)
+    def end(self, last: Callable[[], None] | None = None) -> None:
+        """End the thread, and wait for nothing; ``last`` is what it does before, even if the owner is collected."""
+        self._jobs.put(None if last is None else _Last(last))
+
+
+class _Last:
+    """The job after which the thread ends."""
+
+    def __init__(self, job: Callable[[], None]) -> None:
+        self._job = job
+
+    def __call__(self, _owner: object) -> None:
+        self._job()
 
 
 def _run(
@@ -66,12 +76,15 @@ def _run(
         while True:
             job = jobs.get()
             found = owner()
-            if job is None or found is None:
+            is_last = isinstance(job, _Last)
+            if job is None or (found is None and not is_last):
                 break
             try:
                 job(found)
             except Exception:  # noqa: BLE001  # the next ones are to be done all the same
                 _log.exception("a job of the store's thread has failed")
+            if is_last:
+                break
             del job, found  # so that it can be collected while the thread waits
     finally:
         at_end()

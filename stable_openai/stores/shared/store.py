@@ -20,10 +20,10 @@ from stable_openai.stores.protocol import Grant, Outcome, Refusal
 
 from .descriptions import Fingerprints, pack_key, pack_limits
 from .link import Link
-from .ops import Op
+from .ops import LeaseRef, Op
 from .outcomes import named, pack_ask, pack_effect, pack_outcome
 from .speaking import Speaker, in_loop
-from .steps import Settled, frees
+from .steps import Settled, frees, is_calm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
@@ -35,21 +35,10 @@ if TYPE_CHECKING:
     from stable_openai.stores.protocol import Ask, Change, Effect
     from stable_openai.stores.snapshots import KeyStatus
 
-
 __all__ = ["SharedStore"]
 
 _log: Final = logging.getLogger("stable_openai")
 _MARGIN: Final = 0.0005  # seconds after a moment of the store's, so that nobody asks before it
-
-
-class LeaseRef:
-    """What a grant of this store is to it: this worker's number for it."""
-
-    __slots__ = ("ended", "number")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.ended = False
 
 
 class SharedStore:
@@ -124,9 +113,7 @@ class SharedStore:
         return at + (_MARGIN if self._system else 0.0)
 
     def _give_back(self, number: int) -> None:
-        op = Op("settle", number, *pack_outcome(Outcome(unused=True)))
-        op.then = self._settled_late
-        self._speaker.post(op)
+        self._speaker.post(Op("settle", number, *pack_outcome(Outcome(unused=True)), then=self._settled_late))
 
     # -- granting
 
@@ -187,6 +174,10 @@ class SharedStore:
         if self._speaker.inside:
             self.settle_later(grant, outcome)
             return []
+        if outcome.success and self._may_wait(grant, outcome):
+            grant.state.ended = True
+            self._speaker.soon(Op("settle", grant.state.number, then=self._settled_soon))
+            return []
         if in_loop():
             grant.outage = self._foresees_outage(grant, outcome)
             self.settle_later(grant, outcome)
@@ -223,6 +214,18 @@ class SharedStore:
                 running = None if worker is None else worker.leases.get(lease.number)
                 op.wake = running is not None and frees(running, outcome)
         return op
+
+    def _may_wait(self, grant: Grant, outcome: Outcome) -> bool:
+        """Whether this is a mere success, which changes nothing for anybody if it is told a little later."""
+        if outcome.observed or outcome.owner is not None or (outcome.tokens is not None and self.counts_tokens):
+            return False
+        worker = self._link.worker
+        running = None if worker is None or grant.state.ended else worker.leases.get(grant.state.number)
+        return running is not None and self._system and is_calm(running)
+
+    def _settled_soon(self, op: Op) -> None:
+        if isinstance(op.result, Settled) and (op.result.changes or op.result.freed):  # which nobody has foreseen
+            self._settled_late(op)
 
     def _foresees_outage(self, grant: Grant, outcome: Outcome) -> bool:
         if outcome.alike is None:
@@ -342,9 +345,8 @@ class SharedStore:
 
     def pending_work(self) -> int:
         """Grants that are not settled, of all workers."""
+        self._speaker.flush()
         return self._speaker.look_at(lambda engine: engine.pending_work())
-
-    # -- ending
 
     @property
     def at_once(self) -> bool:

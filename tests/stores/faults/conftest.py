@@ -282,6 +282,8 @@ def _open_files():
 
 def in_flight(*pools):
     """What each store says is running, in all."""
+    for pool in pools:
+        pool.status()  # each says what it has not said yet
     return [sum(row.in_flight for row in pool.status()) for pool in pools]
 
 

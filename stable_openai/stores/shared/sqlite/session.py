@@ -198,8 +198,8 @@ class Session:
             self._find_pool(identity)
         at = self._time.now()
         first: int = execute(_ADD, (self._pool, at, texts[0])).lastrowid  # type: ignore[assignment]
-        if len(texts) > 1:
-            self._connection.executemany(_ADD, [(self._pool, at, text) for text in texts[1:]])
+        for text in texts[1:]:
+            execute(_ADD, (self._pool, at, text))
         missed: list[Entry] = []
         if (
             last is None or last.seq + 1 != first or last.seq != self._seq or last.text != self._text or last.at > at
