@@ -142,16 +142,25 @@ class Rounds:
         return found
 
 
+def _calls_in(contender: Contender, seconds: float) -> int:
+    """How many calls take about so long: found out step by step, since threads take their time to get going."""
+    sample, last = min(contender.most, 20), float("inf")
+    while True:
+        took = max(contender.run(sample) / sample, 2e-8)
+        calls = max(5, min(contender.most, int(seconds / took)))
+        if took > last / 2 or calls <= sample * 5:
+            return calls
+        sample, last = calls // 5, took
+
+
 def take_turns(contenders: Sequence[Contender], *, rounds: int, seconds: float) -> Rounds:
     """Run all in turn, ``rounds`` times, each for about ``seconds`` in a round.
 
     The collector stays on, as it is in a user's program; it is run before each turn, so that nobody pays for another.
     """
     for contender in contenders:
-        sample = min(contender.most, 20)
-        contender.run(sample)  # the first time is for caches and imports
-        took = max(contender.run(sample) / sample, 2e-8)
-        contender.calls = max(5, min(contender.most, int(seconds / took)))
+        contender.run(min(contender.most, 20))  # the first time is for caches and imports
+        contender.calls = _calls_in(contender, seconds)
     found = Rounds({contender.name: [] for contender in contenders})
     for number in range(rounds):
         start = number % len(contenders)
