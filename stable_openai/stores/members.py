@@ -88,6 +88,10 @@ class Lanes:
             return True
         return False
 
+    def for_looking(self) -> list[Lane]:
+        """Every lane that there is; or one that shows that there is nothing, and is not kept: no call goes through it."""
+        return self.all() or [Lane(self._kinds[0], self.limits, self._habits)]
+
     def all(self) -> list[Lane]:
         """Every lane that there is."""
         return [*((self.own,) if self.own is not None else ()), *self.by_model.values()]

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from stable_openai.learned import UNLIMITED
+from stable_openai.limits import DAY
 
 from .lanes import INFINITY, Kind, Lane, Standing
 
 if TYPE_CHECKING:
+    from stable_openai.limits import Window
+
     from .members import Member
 
 __all__ = ["KeyStatus", "LaneStatus", "WindowStatus", "snapshot_of"]
+
+_CALENDAR: Final = {"day": DAY, "month": 365.2425 / 12 * DAY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,7 @@ class WindowStatus:
     Attributes:
         what: ``"requests"`` or ``"tokens"``.
         per: The window's length in words, such as ``"minute"``.
+        seconds: The same in seconds, as the pool counts them; of a calendar day or month, what it lasts on average.
         limit: How many it allows.
         used: How many are used now.
         learned: True where the provider's answers told it rather than the user.
@@ -29,6 +35,7 @@ class WindowStatus:
 
     what: str
     per: str
+    seconds: float
     limit: int
     used: int
     learned: bool
@@ -98,7 +105,7 @@ def snapshot_of(member: Member, now: float) -> KeyStatus:
     member.lanes.whole()  # made, where nobody has needed it yet
     lanes = member.lanes.all()
     if member.owner is not None:
-        lanes = [*lanes, *(member.owner.lanes.all() or [member.owner.lanes.whole()])]
+        lanes = [*lanes, *member.owner.lanes.for_looking()]
     shown = _without_echoes([_lane_status(lane, now) for lane in lanes])
     worst = max((lane for lane in shown if lane.model is None), key=lambda lane: lane.seconds_left)
     return KeyStatus(
@@ -135,7 +142,16 @@ def _lane_status(lane: Lane, now: float) -> LaneStatus:
             continue  # a meter
         room = count.room(now)
         per = str(count.window).split(" per ")[1]
-        windows.append(WindowStatus(count.window.what, per, count.limit, count.limit - room, count.learned))
+        windows.append(
+            WindowStatus(
+                what=count.window.what,
+                per=per,
+                seconds=_seconds_of(count.window),
+                limit=count.limit,
+                used=count.limit - room,
+                learned=count.learned,
+            )
+        )
     return LaneStatus(
         kind=Kind(lane.kind).value,
         model=lane.model,
@@ -146,6 +162,10 @@ def _lane_status(lane: Lane, now: float) -> LaneStatus:
         in_flight=lane.in_flight,
         windows=tuple(windows),
     )
+
+
+def _seconds_of(window: Window) -> float:
+    return float(window.seconds or _CALENDAR[window.calendar or "day"])
 
 
 def reason_of(lane: Lane, now: float, tokens: int) -> str | None:

@@ -6,7 +6,17 @@ import pickle
 
 import pytest
 
-from stable_openai import Key, KeyPool, KeyStatus, Limits, ManualClock, NoKeyAvailable, PoolClosed, RequestTooLarge
+from stable_openai import (
+    Answer,
+    Key,
+    KeyPool,
+    KeyStatus,
+    Limits,
+    ManualClock,
+    NoKeyAvailable,
+    PoolClosed,
+    RequestTooLarge,
+)
 
 SECRETS = [f"sk-statustest-{letter * 20}" for letter in "ab"]
 
@@ -104,3 +114,27 @@ def test_a_closed_pool_says_so(pool):
             ask()
     running.settle()
     assert pool.status()[0].in_flight == 0
+
+
+def test_looking_changes_nothing():
+    """A look between the moment at which a key's owner is found out, and the one at which that runs out of money."""
+    pool = KeyPool(["sk-a", "sk-b"], clock=ManualClock())
+    for _ in range(4):
+        with pool.lease() as lease:
+            lease.settle(Answer(200, {"openai-organization": f"org-{lease.name}"}, {"id": "x"}))
+    assert {row.owner for row in pool.status()} == {"org-key-1", "org-key-2"}
+    quota = {
+        "error": {
+            "code": "insufficient_quota",
+            "message": "You exceeded your current quota",
+            "type": "insufficient_quota",
+        }
+    }
+    names = []
+    for _ in range(6):
+        with pool.lease() as lease:
+            names.append(lease.name)
+            answer = Answer(429, {}, quota) if lease.name == "key-1" else Answer(200, {}, {"id": "x"})
+            lease.settle(answer)
+        str(pool), pool.explain()
+    assert names.count("key-1") == 1
