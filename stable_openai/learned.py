@@ -77,6 +77,12 @@ class LearnedCount(SlidingCount):
             need = self.limit
         return max(super().ready_at(now, need), self._pause_until)
 
+    def foresee(self, need: int) -> float:
+        """As ``ready_at``, without a change; past where there seems to be room now."""
+        if need > self.limit and self._try_at < _NEVER:
+            need = self.limit
+        return max(super().foresee(need), self._pause_until)
+
     def state(self, now: float, limit: int, evidence: str) -> bool:
         """An answer states the limit; True if that is news."""
         news = limit != self.limit or self._try_at < _NEVER

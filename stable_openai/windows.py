@@ -156,15 +156,21 @@ class SlidingCount:
         if need > self.limit:
             return float("inf")
         missing = need - self.room(now)
-        if missing <= 0:
-            return now
+        return now if missing <= 0 else max(now, self._left_at(missing))
+
+    def foresee(self, need: int) -> float:
+        """As ``ready_at``, without a change; past where there seems to be room now."""
+        return float("inf") if need > self.limit else self._left_at(need - (self.limit - self.used))
+
+    def _left_at(self, missing: int) -> float:
+        """When so much has left the window."""
         at = float("-inf")
         for entry in self._entries:  # none leaves before those ahead of it
+            if missing <= 0:
+                break
             at = max(at, entry.at)
             missing -= entry.amount
-            if missing <= 0:
-                return at + self.period
-        return now
+        return at + self.period
 
     def resize(self, limit: int) -> None:
         """Change the limit; what was counted stays counted."""
@@ -300,6 +306,12 @@ class CalendarCount:
         if need > self.limit:
             return float("inf")
         return now if self.room(now) >= need else self._ends_at
+
+    def foresee(self, need: int) -> float:
+        """As ``ready_at``, without a change; past where there seems to be room now."""
+        if need > self.limit:
+            return float("inf")
+        return float("-inf") if self.limit - self.used >= need else self._ends_at
 
     def resize(self, limit: int) -> None:
         """Change the limit; what was counted stays counted."""

@@ -24,7 +24,7 @@ with contextlib.suppress(ImportError):  # the frameworks' tests do without
     hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
     hypothesis.settings.load_profile("steady")
 
-pytest_plugins = ["tests.stores.plugin"]
+pytest_plugins = ["tests.stores.plugin", "tests.tokenizers"]
 OPEN_FILES = Path("/proc/self/fd")
 LOOKS_LIKE_A_KEY = re.compile(r"\bsk-[A-Za-z0-9_-]{10,}")
 

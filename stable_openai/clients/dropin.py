@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from stable_openai.errors import PoolClosed
 from stable_openai.exchange import Aim, Exchange
-from stable_openai.pool.usage import estimate_tokens
+from stable_openai.pool.needs import tokens_needed
 
 from . import forks
 from .errors import as_client_error
@@ -115,12 +115,13 @@ class DropIn:
         retries = options.get_max_retries(self.max_retries)  # type: ignore[attr-defined]  # openai's own
         body = options.json_data
         body = body if isinstance(body, Mapping) else {}
-        model = body.get("model")
+        named = body.get("model")
+        model = named if isinstance(named, str) else None
         return Exchange(
             pool,
             self._aims(self._source.placeholder, str(self.base_url)),  # type: ignore[attr-defined]  # openai's own
-            model=model if isinstance(model, str) else None,
-            tokens=estimate_tokens(body) if pool.counts_tokens else 0,
+            model=model,
+            tokens=tokens_needed(body, model, str(options.url)) if pool.counts_tokens else 0,
             patience=self._source.patience,
             affinity=self._source.affinity,
             backs_off=False,

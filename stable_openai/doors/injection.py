@@ -46,7 +46,7 @@ class Plan:
         model: What the parameter ``model`` is where the call does not give it.
     """
 
-    __slots__ = ("_optional", "credentials", "fills", "first", "lends", "model", "names", "places", "short")
+    __slots__ = ("_defaults", "credentials", "fills", "first", "lends", "model", "names", "places", "short")
 
     def __init__(self, parameters: Mapping[str, inspect.Parameter], fills: Mapping[str, Callable[[Any], Any]]) -> None:
         self.names = tuple(name for name, parameter in parameters.items() if parameter.kind in _POSITIONAL)
@@ -59,8 +59,8 @@ class Plan:
         self.credentials = frozenset(found - {"key"} or found)
         self.first = min(self.places.get(name, _NOWHERE) for name in self.credentials)
         defaults = {name: parameter.default for name, parameter in parameters.items()}
-        self._optional = frozenset(name for name in defaults if defaults[name] is not inspect.Parameter.empty)
-        self.model = defaults["model"] if "model" in self._optional else None
+        self._defaults = {name: value for name, value in defaults.items() if value is not inspect.Parameter.empty}
+        self.model = self._defaults.get("model")
 
     def is_given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], shift: int) -> bool:
         """Whether the caller gives the credential: one that is not empty wins over the pool."""
@@ -107,13 +107,13 @@ class Plan:
             if 0 <= place < len(positional):
                 if not positional[place]:
                     positional[place] = value
-            elif not filled.get(name) and not (value is None and name in self._optional):
+            elif not filled.get(name) and not (value is None and name in self._defaults):
                 filled[name] = value
         return tuple(positional), filled
 
     def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], shift: int) -> dict[str, Any]:
-        """The call's arguments by name."""
-        return {**dict(zip(self.names[shift:], args, strict=False)), **kwargs}
+        """The call's arguments by name, those that it leaves at their defaults included."""
+        return {**self._defaults, **dict(zip(self.names[shift:], args, strict=False)), **kwargs}
 
 
 def plan_of(function: Any) -> Plan:

@@ -16,7 +16,8 @@ from stable_openai.failover.calls import Call
 from stable_openai.failover.patience import Patience
 from stable_openai.failover.relays import PassOn, pass_on, relay
 from stable_openai.pool import manager
-from stable_openai.pool.usage import check_tokens, estimate_tokens
+from stable_openai.pool.needs import tokens_needed
+from stable_openai.pool.usage import check_tokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Hashable, Mapping
@@ -75,8 +76,8 @@ class _Settings:
         model = kwargs.get("model")
         if model is None and self.find_model is not None:
             model = self.find_model(args, shift)
-        tokens = self._tokens(pool, args, kwargs, shift)
-        call = Call(pool, self.patience, model if isinstance(model, str) else self.model, tokens, started)
+        model = model if isinstance(model, str) else self.model
+        call = Call(pool, self.patience, model, self._tokens(pool, model, args, kwargs, shift), started)
         affinity = self.affinity
         call.ask.affinity = affinity(*args, **kwargs) if callable(affinity) else affinity
         return call
@@ -98,10 +99,12 @@ class _Settings:
             raise
         return call.adopt(slot)
 
-    def _tokens(self, pool: KeyPool, args: tuple[Any, ...], kwargs: Mapping[str, Any], shift: int) -> int:
+    def _tokens(
+        self, pool: KeyPool, model: str | None, args: tuple[Any, ...], kwargs: Mapping[str, Any], shift: int
+    ) -> int:
         tokens = self.tokens
         if tokens is None:
-            return estimate_tokens(self.plan.named(args, kwargs, shift)) if pool.counts_tokens else 0
+            return tokens_needed(self.plan.named(args, kwargs, shift), model) if pool.counts_tokens else 0
         return check_tokens(tokens(*args, **kwargs)) if callable(tokens) else tokens
 
 

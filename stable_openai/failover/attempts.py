@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from stable_openai.errors import StableError
+from stable_openai.pool.stopping import check, rest
 from stable_openai.pool.usage import tokens_used
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ class Attempts:
         call = self._call
         pool = call.pool
         if call.pause:
-            pool.clock.sleep(call.pause)
+            rest(pool.clock, call.pause)
+        check()
         now = pool.store.now()
         try:
             grant = pool.obtain(call.ask, call.budget(now))

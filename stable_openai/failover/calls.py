@@ -119,16 +119,18 @@ class Call:
         note_attempts(error, self.records)
         return False
 
-    def rejected(self, answer: object, *, begun: bool = False) -> bool:
+    def rejected(self, answer: object, *, begun: bool = False, error: Exception | None = None) -> bool:
         """The provider answered with an error that nobody has raised: settle, and decide whether to go on.
 
         Args:
             answer: The response, or the ``Answer`` that an error event in a stream is.
             begun: As for ``failed``.
+            error: What is to be raised for it, where every key has refused.
         """
         verdict = self._judge(answer)
         if verdict.reason is Reason.NOT_PROVIDER:  # a rule of the user's says so
             return False
+        self._error = error
         return self._is_to_go_on(verdict, ProviderRefusal(verdict), begun=begun)
 
     @property
@@ -142,7 +144,7 @@ class Call:
         assert grant is not None  # noqa: S101  # an attempt runs on a grant
         outcome = _ENDED
         try:
-            verdict = self.pool.judge(what)
+            verdict = self.pool.judge(what, grant.key)
             outcome = outcome_of(verdict)
         finally:  # a rule of the user's may raise: the place in flight is given back even so
             self._settle(outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from stable_openai.errors import ConfigurationError, NoKeyAvailable, PoolClosed
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
     from stable_openai.clock import Clock
+    from stable_openai.keys import Key
     from stable_openai.stores.opening import AnyStore
     from stable_openai.stores.protocol import Change
     from stable_openai.stores.queues import Slot
@@ -199,11 +201,19 @@ class Granting:
 
     # -- settling
 
-    def judge(self, answer: object) -> Verdict:
-        """The verdict on an answer or exception, the pool's own rules asked first."""
+    def judge(self, answer: object, key: Key | None = None) -> Verdict:
+        """The verdict on an answer or exception, the pool's own rules asked first.
+
+        Args:
+            answer: What came back.
+            key: The key that was used: where the provider repeats it, the verdict does not.
+        """
         from stable_openai.verdict import judge  # with its tables and patterns: at the first failure, not before
 
-        return judge(answer, rules=self.rules, now=self.clock.time())
+        verdict = judge(answer, rules=self.rules, now=self.clock.time())
+        if key is not None and key.secret in verdict.message:
+            return replace(verdict, message=verdict.message.replace(key.secret, key.masked))
+        return verdict
 
     def settle(self, grant: Grant, outcome: Outcome) -> None:
         """End a grant, serve those who wait, and tell what has changed; for the layers above."""

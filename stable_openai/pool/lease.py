@@ -103,7 +103,7 @@ class Lease:
             if answer is None:
                 outcome = _SUCCESS if tokens is None else Outcome(success=True, tokens=tokens)
             else:
-                self.verdict = self._pool.judge(answer)
+                self.verdict = self._pool.judge(answer, grant.key)
                 used = tokens_used(answer) if tokens is None else tokens
                 outcome = success_of(answer, used) if self.verdict.is_ok else outcome_of(self.verdict, used)
         finally:  # a rule of the user's may raise: the place in flight is given back even so

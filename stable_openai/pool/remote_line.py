@@ -1,7 +1,8 @@
 """The waiting line of a pool whose store is elsewhere: to ask it takes time, so a thread of the store's does that.
 
 As ``Line`` does, this one serves in the order of the tickets, and polls nothing: it asks again when the moment comes
-that the store has named, when a call of this process ends, or when another process sends word.
+that the store has named, when a call of this process ends, or when another process sends word. It asks for several at
+once: among those, a call for which there is room may be served before one of its size for which there was none.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from stable_openai.clock import Clock
+    from stable_openai.stores.protocol import Ask
     from stable_openai.stores.shared.store import SharedStore
 
+    from .groups import Round
     from .waiting import Result, Waiter
 
 __all__ = ["RemoteLine"]
@@ -72,6 +75,7 @@ class RemoteLine(Line):
                 waiter.result = Refusal(_NEVER)
         if isinstance(waiter.result, Grant):
             self._remote.settle_later(waiter.result, _UNUSED)
+        if self.groups:
             self.serve()
 
     def close(self) -> None:
@@ -115,46 +119,48 @@ class RemoteLine(Line):
         served: list[Waiter] = []
         earliest, most = _NEVER, 1
         began_at = self._store.now()
-        refused: set[str | None] = set()
+        rounds: dict[str | None, Round] = {}
         while True:
             with self._lock:
-                heads = [w for model, group in self.groups.items() if model not in refused for w in list(group)[:most]]
+                for model, group in self.groups.items():
+                    if model not in rounds or rounds[model].group is not group:  # which had been empty meanwhile
+                        rounds[model] = self._rounds([group])[0]
+                heads = [head for model in self.groups for head in rounds[model].next(most)]
             if not heads:
                 break
-            heads.sort(key=lambda waiter: waiter.ticket)
-            results = self._remote.grant_all([waiter.ask for waiter in heads])
+            heads.sort(key=lambda head: head[0].ticket)
+            results = self._remote.grant_all([ask for _, ask in heads])
             try:
                 with self._lock:
-                    for waiter, result in zip(heads, results, strict=True):
-                        if self._hands(waiter, result):
+                    for (waiter, ask), result in zip(heads, results, strict=True):
+                        if self._hands(waiter, ask, result):
                             served.append(waiter)
                         elif isinstance(result, Refusal):
-                            refused.add(waiter.ask.model)
+                            rounds[waiter.ask.model].refused(waiter)
                             again = self._remote.review_time() if result.pending else _NEVER
                             earliest = min(earliest, result.at, again)
             except BaseException:  # interrupted: what nobody has got yet goes back, and who has got it is told
-                self._give_back(set(results).difference(waiter.result for waiter in heads))
+                self._give_back(set(results).difference(waiter.result for waiter, _ in heads))
                 self._deliver(served)
                 raise
             most = min(2 * most, _MOST)
         with self._lock:
-            served += self._expire(began_at)  # who has to leave later may still be served: at the very moment, even
+            expired = self._expire(began_at)  # who has to leave later may still be served: at the very moment, even
             self._set_alarm(earliest)
             deadline = self._deadlines[0][0] if self._deadlines else _NEVER
-            if min(earliest, deadline) <= self._store.now():  # it was time while the store was asked
+            if expired or min(earliest, deadline) <= self._store.now():  # it was time while the store was asked
                 self._wanted = True
-        return served
+        return served + expired
 
-    def _hands(self, waiter: Waiter, result: Result | Exception) -> bool:
+    def _hands(self, waiter: Waiter, ask: Ask, result: Result | Exception) -> bool:
         """Hand a result to who waits for it; False where it goes on waiting, or has left."""
         if waiter.result is not None:
             if isinstance(result, Grant):
                 self._remote.settle_later(result, _UNUSED)
             return False
-        if isinstance(result, Refusal) and (result.pending or _NEVER > result.at <= waiter.deadline):
+        if isinstance(result, Refusal) and self._waits_on(waiter, ask, result):
             return False
-        waiter.result = result
-        self._remove(waiter)
+        self._hand(waiter, result)
         return True
 
     def _give_back(self, results: Iterable[object]) -> None:

@@ -2,24 +2,27 @@
 
 Nothing polls. A waiter sleeps until it is handed a grant, or the word that there will be none in time; one alarm
 per line is set for the earliest moment at which that can change. Whoever changes the state (a settlement, a key that
-is added, the alarm) serves the line, in the order of the tickets; per model the line is strict, and a model that
-can't be served holds up no other.
+is added, the alarm) serves the line, in the order of the tickets; per model, only calls of fewer tokens may pass others
+(``groups`` says how far), and a model that can't be served holds up no other.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from stable_openai.errors import PoolClosed, RequestTooLarge
 from stable_openai.stores.protocol import Grant, Outcome, Refusal
 
+from . import stopping
+from .groups import Group, Round
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from stable_openai.clock import Alarm, Clock
     from stable_openai.stores.opening import AnyStore
@@ -39,14 +42,21 @@ class Waiter:
     Args:
         ask: What it wants; the number of its call is its place: lower is served first.
         deadline: The moment of the store's time after which it gives up.
+
+    Attributes:
+        size: Its size, among calls that may pass larger ones.
+        passed_until: Until when it may be passed.
+        result: What it gets.
     """
 
-    __slots__ = ("ask", "deadline", "result", "ticket")
+    __slots__ = ("ask", "deadline", "passed_until", "result", "size", "ticket")
 
     def __init__(self, ask: Ask, deadline: float) -> None:
         self.ask = ask
         self.ticket = ask.call
+        self.size = ask.tokens.bit_length()
         self.deadline = deadline
+        self.passed_until = _NEVER
         self.result: Result | None = None
 
     def deliver(self) -> bool:
@@ -65,12 +75,24 @@ class ThreadWaiter(Waiter):
         self._gate.acquire()
 
     def deliver(self) -> bool:
-        self._gate.release()
+        self.wake()
         return True
 
+    def wake(self) -> None:
+        """Let the thread go on, with or without something for it; idempotent."""
+        with contextlib.suppress(RuntimeError):  # it is open already
+            self._gate.release()
+
     def wait(self) -> None:
-        """Block until something was delivered."""
-        self._gate.acquire()
+        """Block until something was delivered.
+
+        Raises:
+            Stopped: The thread was told to stop meanwhile.
+        """
+        with stopping.wakes(self.wake):
+            self._gate.acquire()
+        if self.result is None:
+            raise stopping.Stopped
 
 
 class TaskWaiter(Waiter):
@@ -111,7 +133,7 @@ class Line:
         self._clock = clock
         self._tickets = itertools.count(1)
         self._numbers = itertools.count()
-        self.groups: dict[str | None, deque[Waiter]] = {}
+        self.groups: dict[str | None, Group] = {}
         store.crowd = self.groups
         self.start_afresh()
 
@@ -142,11 +164,10 @@ class Line:
         self._deliver(served)
 
     def _enter(self, waiter: Waiter) -> None:
-        group = self.groups.setdefault(waiter.ask.model, deque())
-        place = len(group)
-        while place and group[place - 1].ticket > waiter.ticket:
-            place -= 1  # a call that goes on after a failure keeps the place it had
-        group.insert(place, waiter)
+        group = self.groups.get(waiter.ask.model)
+        if group is None:
+            group = self.groups[waiter.ask.model] = Group()
+        group.add(waiter)
         if waiter.deadline < _NEVER:
             heapq.heappush(self._deadlines, (waiter.deadline, next(self._numbers), waiter))
 
@@ -203,26 +224,42 @@ class Line:
     def _serve_once(self) -> list[Waiter]:
         served: list[Waiter] = []
         earliest = _NEVER
-        heads = [(group[0].ticket, index, model) for index, (model, group) in enumerate(self.groups.items())]
+        rounds = self._rounds(self.groups.values())
+        heads = [(waiter.ticket, number, waiter, ask) for number, r in enumerate(rounds) for waiter, ask in r.next()]
         heapq.heapify(heads)
         while heads:
-            _, index, model = heapq.heappop(heads)
-            group = self.groups[model]
-            head = group[0]
-            result = self._try(head.ask)
-            if isinstance(result, Refusal) and (result.pending or _NEVER > result.at <= head.deadline):
+            _, number, waiter, ask = heapq.heappop(heads)
+            result = self._try(ask)
+            if isinstance(result, Refusal) and self._waits_on(waiter, ask, result):
                 earliest = min(earliest, result.at)
-                continue
-            head.result = result
-            served.append(head)
-            group.popleft()
-            if group:
-                heapq.heappush(heads, (group[0].ticket, index, model))
+                rounds[number].refused(waiter)
             else:
-                del self.groups[model]
-        served += self._expire(self._store.now())  # last: what comes at the very moment of a deadline is in time
+                self._hand(waiter, result)
+                served.append(waiter)
+            for waiter, ask in rounds[number].next():
+                heapq.heappush(heads, (waiter.ticket, number, waiter, ask))
+        expired = self._expire(self._store.now())  # last: what comes at the very moment of a deadline is in time
+        if expired:
+            self._again = True  # others may have what these waited for
         self._set_alarm(earliest)
-        return served
+        return served + expired
+
+    def _rounds(self, groups: Iterable[Group]) -> list[Round]:
+        look = self._store.outlook if self._store.counts_tokens else None
+        now = self._store.now()
+        return [Round(group, look, now) for group in groups]
+
+    @staticmethod
+    def _waits_on(waiter: Waiter, ask: Ask, refusal: Refusal) -> bool:
+        """Whether a waiter goes on waiting after this; who was asked for out of turn does in any case."""
+        return ask is not waiter.ask or refusal.pending or _NEVER > refusal.at <= waiter.deadline
+
+    def _hand(self, waiter: Waiter, result: Result) -> None:
+        """Take one out of the line, with what he gets."""
+        waiter.result = result
+        if isinstance(result, Grant):
+            self.groups[waiter.ask.model].used(result.name)
+        self._remove(waiter)
 
     def _try(self, ask: Ask) -> Result:
         if self._closed:

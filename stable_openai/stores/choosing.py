@@ -51,13 +51,14 @@ def _find(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
     while slot is None and (queue.wake(now) or _wake_past(queue, aside, now, seen)):
         slot = _search(roster, queue, ask, now, aside, seen)
     if slot is None and queue.short:
+        unwanted = ask.shun | ask.avoid
         for sleeper in queue.short_sleepers(ask.tokens):
-            if _blocking(sleeper, now, ask.tokens) is None:
+            if sleeper.member.name not in unwanted and _blocking(sleeper, now, ask.tokens) is None:
                 queue.rouse_slot(sleeper, now)
                 slot = _search(roster, queue, ask, now, aside, seen)
                 break
-    for passed_over in reversed(aside):
-        queue.ready.unpop(passed_over)
+    for skipped in reversed(aside):
+        queue.ready.unpop(skipped)
     return slot
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from .choosing import choose, free_at, preferred, refusal
 from .lanes import CLOSED, INFINITY
+from .outlook import outlook
 from .protocol import Grant, Refusal
 from .roster import Roster
 from .settling import Taken, apply, revive, settle
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from .lanes import Habits
     from .orders import StrategyLike
-    from .protocol import Ask, Change, Effect, Outcome
+    from .protocol import Ask, Change, Effect, Outcome, Way
     from .queues import Queue, Slot
 
 __all__ = ["Engine"]
@@ -114,6 +115,10 @@ class Engine:
     def earliest(self, model: str | None, tokens: int, now: float) -> float:
         """When a key may be eligible for this model again; infinity where none will be by itself. Looks at all keys."""
         return min((free_at(lanes, now, tokens) for lanes in self.roster.ways(model)), default=INFINITY)
+
+    def outlook(self, model: str | None, tokens: int, now: float) -> list[Way]:
+        """The keys of a model, the one first that is to have room first for so many tokens. Changes nothing."""
+        return outlook(self.roster.queue_of(model), tokens, now)
 
     def pending_work(self) -> int:
         """Grants that are not settled."""

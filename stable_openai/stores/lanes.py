@@ -212,6 +212,17 @@ class Lane:
             return INFINITY
         return at
 
+    def foresee(self, tokens: int) -> float:
+        """When a call may fit, by windows and rests; past where it seems to now. Changes nothing, and may be wrong."""
+        at = -INFINITY
+        if self.standing is not Standing.OPEN:
+            at = INFINITY if self.standing is Standing.RETIRED else self.rest_until
+        for count in self.counts:
+            at = max(at, count.foresee(1))
+        for count in self.token_counts:
+            at = max(at, count.foresee(tokens))
+        return at
+
     def places(self) -> float:
         """How many more calls may run at once now."""
         places = INFINITY if self.max_concurrency is None else self.max_concurrency - self.in_flight

@@ -15,7 +15,7 @@ from .bursts import is_burst, learn_burst, take_back, used_of
 from .estimates import estimate, is_estimate, unspread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from stable_openai.verdict import ObservedLimit
     from stable_openai.windows import AnyCount
@@ -28,13 +28,29 @@ __all__ = ["note_rejection", "teach"]
 _NEARLY_FULL: Final = 0.15  # of a limit is left: a rejection then says that we were early, not that we were wrong
 _LONGER: Final = 4  # seconds: of a shorter window it makes no sense to ask how it is spread
 _SECONDS: Final = 60  # a minute's limit may be enforced by the second
+_CONCLUDED: Final = ("reset ", "refilled ")  # how the evidence of a conclusion begins
+_ENOUGH: Final = 8  # used: what is rounded does not matter much any more
+_UNLIKE: Final = 0.25  # of a period
 _DIMENSIONS: Final = {"requests": "requests", "tokens": "tokens"}
 
 
-def teach(lane: Lane, observed: Iterable[ObservedLimit], now: float, rejection: Rejection | None) -> list[str]:
+def teach(
+    lane: Lane,
+    observed: Iterable[ObservedLimit],
+    now: float,
+    rejection: Rejection | None,
+    told: Sequence[Lane] = (),
+) -> list[str]:
     """Take the limits that an answer states, and correct the count downward; the news in words.
 
     A rejection names the moment to come back, which then holds: only successes correct the count.
+
+    Args:
+        lane: Whose limits they are.
+        observed: What the answer states.
+        now: The moment.
+        rejection: What was rejected; None: nothing.
+        told: The lanes that the call went through: the user may have told one of them of this very limit.
     """
     news = []
     lane.flush()
@@ -46,12 +62,17 @@ def teach(lane: Lane, observed: Iterable[ObservedLimit], now: float, rejection: 
                 lane.set_counts(lane.all_counts())
                 news.append(f"{limit.limit} calls at once")
             continue
-        if what is None or limit.limit is None or limit.period_s is None:
+        if what is None or limit.limit is None:
+            continue
+        _forget_contradicted(lane, limit, what)
+        if limit.period_s is None:
+            continue
+        if _is_told(told, limit, what):
             continue
         period = limit.period_s * lane.habits.scale
-        told = _told(lane, what, period)
-        if told is None or limit.limit < told.limit:
-            count = _learned(lane, what, period, told)
+        own = _told(lane, what, period)
+        if own is None or limit.limit < own.limit:
+            count = _learned(lane, what, period, own)
             if count.estimated:
                 unspread(lane)
             if count.state(now, limit.limit, limit.evidence or "stated by an answer"):
@@ -123,6 +144,44 @@ def _guard(counts: Iterable[AnyCount], rejection: Rejection, now: float) -> bool
         else:
             count.guard(now, rejection.wait_s)
     return bool(near)
+
+
+def _is_concluded(evidence: str) -> bool:
+    """Whether a period was concluded from how fast a limit refills, rather than named."""
+    return evidence.startswith(_CONCLUDED)
+
+
+def _is_told(lanes: Iterable[Lane], limit: ObservedLimit, what: str) -> bool:
+    """Whether the user has told of this very limit, and of another period than the answer lets conclude.
+
+    A window that slides has, once in each of its minutes, as much used as a bucket of an hour would have.
+    """
+    if limit.reset_s is None or limit.period_s is None or not _is_concluded(limit.evidence):
+        return False
+    for lane in lanes:
+        for count in lane.all_counts():
+            if isinstance(count, SlidingCount) and not count.learned and count.window.what == what:
+                period_s = count.period / lane.habits.scale
+                if count.limit == limit.limit and limit.reset_s <= period_s < limit.period_s:
+                    return True
+    return False
+
+
+def _forget_contradicted(lane: Lane, limit: ObservedLimit, what: str) -> None:
+    """Forget a period that was concluded from an answer and that this one belies: a bucket always refills as fast."""
+    used = _used(limit)
+    if limit.reset_s is None or limit.limit is None or used is None or used < _ENOUGH:
+        return
+    shown = limit.reset_s * limit.limit / used * lane.habits.scale
+    for count in lane.all_counts():
+        if (
+            isinstance(count, LearnedCount)
+            and (count.window.what, count.limit) == (what, limit.limit)
+            and _is_concluded(count.evidence)
+            and abs(shown - count.period) > _UNLIKE * count.period
+            and "whole window" not in count.evidence
+        ):
+            count.forget()
 
 
 def _told(lane: Lane, what: str, seconds: float) -> AnyCount | None:

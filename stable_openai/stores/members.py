@@ -89,7 +89,7 @@ class Lanes:
         return False
 
     def for_looking(self) -> list[Lane]:
-        """Every lane that there is; or one that shows that there is nothing, and is not kept: no call goes through it."""
+        """Every lane that there is; or one that shows that there is none, and is not kept: no call goes through it."""
         return self.all() or [Lane(self._kinds[0], self.limits, self._habits)]
 
     def all(self) -> list[Lane]:

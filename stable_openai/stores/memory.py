@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .lanes import Habits
     from .orders import StrategyLike
-    from .protocol import Ask, Change, Effect, Outcome, Refusal
+    from .protocol import Ask, Change, Effect, Outcome, Refusal, Way
     from .queues import Slot
     from .snapshots import KeyStatus
 
@@ -251,6 +251,11 @@ class MemoryStore:
         """When a key may be eligible for this model again; infinity where none will be by itself. Looks at all keys."""
         with self._lock:
             return self._engine.earliest(model, tokens, self._now())
+
+    def outlook(self, model: str | None, tokens: int = 0) -> list[Way]:
+        """The keys of a model, the one first that is to have room first for so many tokens."""
+        with self._lock:
+            return self._engine.outlook(model, tokens, self._now())
 
     def pending_work(self) -> int:
         """Grants that are not settled."""

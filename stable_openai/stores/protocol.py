@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .orders import StrategyLike
     from .snapshots import KeyStatus
 
-__all__ = ["NOBODY", "Ask", "Change", "Effect", "Grant", "Outcome", "Refusal", "Rejection", "Store"]
+__all__ = ["NOBODY", "Ask", "Change", "Effect", "Grant", "Outcome", "Refusal", "Rejection", "Store", "Way"]
 
 NOBODY: Final[frozenset[str]] = frozenset()
 
@@ -70,6 +70,21 @@ class Refusal:
 
     at: float
     pending: bool = False
+
+
+class Way(NamedTuple):
+    """A key by which a call may be served.
+
+    Attributes:
+        at: When it is to have room, as far as windows and rests tell: past where it seems to have it, infinity for
+            never.
+        key: Its name.
+        keys: Its name, and those of the keys that draw on what it is short of.
+    """
+
+    at: float
+    key: str
+    keys: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +228,9 @@ class Store(Protocol):
 
     def earliest(self, model: str | None, tokens: int = 0) -> float:
         """When a key may be eligible for this model again; infinity where none will be by itself."""
+
+    def outlook(self, model: str | None, tokens: int = 0) -> list[Way]:
+        """The keys of a model, the one first that is to have room first for so many tokens; of very many, some."""
 
     def pending_work(self) -> int:
         """Grants that are not settled."""

@@ -138,7 +138,7 @@ def _learn(roster: Roster, taken: Taken, grant: Grant, outcome: Outcome, now: fl
     kind = Kind.KEY_AND_MODEL if outcome.rejection is None or effect is None else effect.kind
     lane = roster.lane_for(member, grant.model, kind)
     flying = roster.flying(member, lane)
-    news = teach(lane, outcome.observed, now, outcome.rejection)
+    news = teach(lane, outcome.observed, now, outcome.rejection, told=taken.lanes)
     if lane.token_counts:
         roster.learned_tokens(lane)
     if outcome.rejection is not None and effect is not None:

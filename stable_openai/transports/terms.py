@@ -12,8 +12,8 @@ from stable_openai.errors import ConfigurationError
 from stable_openai.exchange import Exchange
 from stable_openai.failover.patience import Patience
 from stable_openai.pool.manager import current
+from stable_openai.pool.needs import tokens_needed
 from stable_openai.pool.pool import KeyPool
-from stable_openai.pool.usage import estimate_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -125,12 +125,13 @@ class Terms:
             return None
         pool = current() if self.pool is None else self.pool
         asked = _fields_of(body)
-        model = asked.get("model")
+        named = asked.get("model")
+        model = named if isinstance(named, str) else None
         return kind(
             pool,
             aim,
-            model=model if isinstance(model, str) else None,
-            tokens=estimate_tokens(asked) if pool.counts_tokens else 0,
+            model=model,
+            tokens=tokens_needed(asked, model, url) if pool.counts_tokens else 0,
             patience=self.patience,
             affinity=self.affinity,
         )

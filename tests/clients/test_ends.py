@@ -97,6 +97,18 @@ async def test_a_request_that_is_too_large(kind, over, make):
     assert answers.keys == []
 
 
+async def test_a_request_is_counted_for_its_model(kind, over, counted):
+    """To the token, by the model's tokenizer; embeddings have no answer."""
+    _answers, _pool, client = over({}, "one", told={"tpm": 1})
+    with pytest.raises(RequestTooLarge) as caught:
+        await kind.chat(client, "hello", model="gpt-4", max_tokens=10, n=2)
+    assert caught.value.tokens == 4 + 5 + 2 * 10
+    with pytest.raises(RequestTooLarge) as caught:
+        await kind.settled(client.embeddings.create(model="mine", input="hello"))
+    assert caught.value.tokens == 5
+    assert counted.names == ["cl100k_base", "o200k_base"]
+
+
 async def test_a_closed_pool(kind, over, make):
     """A clear error; and the client's own closing leaves the pool open."""
     answers, pool, client = over({"one": make.completion}, "one")

@@ -50,6 +50,37 @@ def test_room_returns_exactly_when_the_window_has_passed():
     assert count.room(160.0) == 1
 
 
+@given(
+    limit=st.integers(1, 40),
+    learned=st.booleans(),
+    steps=st.lists(st.tuples(st.sampled_from([0.0, 0.1, 3.0, 9.9, 10.0]), st.integers(1, 40)), max_size=30),
+    ahead=st.sampled_from([0.0, 0.1, 5.0, 20.0]),
+    need=st.integers(1, 50),
+)
+def test_foreseeing_says_the_same_and_changes_nothing(limit, learned, steps, ahead, need):
+    """What was only looked at counts on as if it had not been, and is ready when it was said to be."""
+    count = LearnedCount("tokens", 10, limit) if learned else SlidingCount(Window("tokens", limit, seconds=10))
+    now = 0.0
+    for step, amount in steps:
+        now += step
+        if count.room(now) >= amount:
+            count.add(now, amount)
+    before = count.used, [(entry.at, entry.amount) for entry in count.entries()]
+    foreseen = count.foresee(need)
+    assert (count.used, [(entry.at, entry.amount) for entry in count.entries()]) == before
+    assert max(foreseen, now + ahead) == count.ready_at(now + ahead, need)
+
+
+def test_foreseeing_the_end_of_a_day():
+    """A calendar day has room at once, at its end, or never."""
+    clock = ManualClock(time=at("UTC", 2026, 5, 5, 22, 0))
+    count = make_count(Window("requests", 2, calendar="day"), clock)
+    count.add(clock.monotonic(), 1)
+    assert count.foresee(1) <= clock.monotonic()
+    assert count.foresee(2) == clock.monotonic() + 2 * 3600
+    assert count.foresee(3) == float("inf")
+
+
 def test_large_limits_are_counted_in_few_pieces():
     """A million requests take little memory, and none leaves the window before its time."""
     count = SlidingCount(Window("requests", 2_000_000, seconds=60))

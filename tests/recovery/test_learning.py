@@ -187,3 +187,38 @@ def test_limits_of_the_admin_api(openai_simulator):
         pool.load_limits("sk-wrong", base_url=simulator.base_url)
     with pytest.raises(ValueError, match="no active project 'none'"):
         pool.load_limits("sk-admin-key", base_url=simulator.base_url, project="none")
+
+
+def taught(pool, limit, remaining, reset):
+    with pool.lease("m") as lease:
+        lease.settle(
+            Answer(
+                200,
+                {
+                    "x-ratelimit-limit-requests": str(limit),
+                    "x-ratelimit-remaining-requests": str(remaining),
+                    "x-ratelimit-reset-requests": reset,
+                },
+                {"id": "x"},
+            )
+        )
+    return {
+        (window.limit, window.seconds)
+        for lane in pool.status()[0].lanes
+        for window in lane.windows
+        if window.what == "requests" and window.learned
+    }
+
+
+def test_a_told_limit_is_that_of_its_minute():
+    """A sliding minute has, once in each minute, as much used as a bucket of an hour would: no hour is made of it."""
+    pool = KeyPool(["sk-a"], rpm=6_000, clock=ManualClock())
+    assert taught(pool, 6_000, 5_917, "50s") == set()  # 83 of 6,000 in 50 s: an hour, if it were a bucket
+
+
+def test_a_period_that_was_concluded_falls_with_what_belies_it():
+    """A bucket always refills as fast; where the next answer says otherwise, it was none."""
+    pool = KeyPool(["sk-a"], clock=ManualClock())
+    assert taught(pool, 6_000, 5_917, "50s") == {(6_000, 3_600.0)}
+    assert taught(pool, 6_000, 5_800, "100s") == {(6_000, 3_600.0)}  # 100 s / 200 of 6,000: an hour, nearly
+    assert taught(pool, 6_000, 5_700, "45s") == set()

@@ -190,6 +190,19 @@ def test_tokens_are_reserved_and_corrected(way, setting, asked):
         client.post(s.url, json=asked(max_tokens=5000))
 
 
+def test_a_body_is_counted_for_its_model(way, setting, counted):
+    """To the token, by the model's tokenizer; embeddings have no answer."""
+    s = setting([("a", {})], told={"tpm": 1})
+    client = way.open(s.pool)
+    with pytest.raises(RequestTooLarge) as caught:
+        client.post(s.url, json={"model": "gpt-4", "input": "hello", "max_output_tokens": 10})
+    assert caught.value.tokens == 5 + 10
+    with pytest.raises(RequestTooLarge) as caught:
+        client.post(s.url.replace("chat/completions", "embeddings"), json={"model": "mine", "input": "hello"})
+    assert caught.value.tokens == 5
+    assert counted.names == ["cl100k_base", "o200k_base"]
+
+
 def test_bodies_of_other_kinds(way, setting):
     """What is no JSON goes out as it is; the provider is the judge of it."""
     s = setting([("a", {})])

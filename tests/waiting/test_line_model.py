@@ -1,4 +1,4 @@
-"""The line against a slow, obvious model: first come first served, no grant beyond a limit, no eligible key left unused."""
+"""The line against a slow, obvious model: in the order of arrival, no grant beyond a limit, no eligible key left unused."""
 
 from __future__ import annotations
 
@@ -153,9 +153,11 @@ class LineMachine(RuleBasedStateMachine):
         for waiter in sorted(ended, key=lambda waiter: waiter.served_at):
             earlier = self.waiting[: self.waiting.index(waiter)]
             if isinstance(waiter.result, Grant):
-                assert not [other for other in earlier if other.ask.model == waiter.ask.model and other not in ended], (
-                    "overtook one that came before it"
-                )
+                assert not [
+                    other
+                    for other in earlier
+                    if other.ask.model == waiter.ask.model and other not in ended and other.size <= waiter.size
+                ], "overtook one that came before it and is not larger"
                 self.note(waiter.result, waiter.ask, waiter.served_at)
         self.waiting = [waiter for waiter in self.waiting if waiter.result is None]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from stable_openai.clock import SystemClock
@@ -20,6 +19,7 @@ from stable_openai.stores.protocol import Grant, Outcome, Refusal
 
 from .descriptions import Fingerprints, pack_key, pack_limits
 from .link import Link
+from .looking import statuses_of, ways_of
 from .ops import LeaseRef, Op
 from .outcomes import named, pack_ask, pack_effect, pack_outcome
 from .speaking import Speaker, in_loop
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from stable_openai.keys import Key
     from stable_openai.limits import Limits
     from stable_openai.stores.orders import StrategyLike
-    from stable_openai.stores.protocol import Ask, Change, Effect
+    from stable_openai.stores.protocol import Ask, Change, Effect, Way
     from stable_openai.stores.snapshots import KeyStatus
 
 __all__ = ["SharedStore"]
@@ -325,12 +325,7 @@ class SharedStore:
         if not self._speaker.closed:
             self._speaker.do(Op("beat"))
         now = self._link.now()
-        found = {status.name: status for status in self._speaker.look_at(lambda engine: engine.snapshot(now))}
-        return [
-            replace(found[fingerprint], name=name, masked=key.masked)
-            for fingerprint, (key, name) in self._keys.items()
-            if fingerprint in found
-        ]
+        return statuses_of(self._speaker.look_at(lambda engine: engine.snapshot(now)), self._keys)
 
     def reasons(self, model: str | None, tokens: int = 0) -> dict[str, str]:
         """Why each key is out for this model, by name; keys that are not out are left out."""
@@ -342,6 +337,10 @@ class SharedStore:
         """When a key may be eligible for this model again; infinity where none will be by itself. Looks at all keys."""
         now = self._link.now()
         return self._link.local_time(self._speaker.look_at(lambda engine: engine.earliest(model, tokens, now)))
+
+    def outlook(self, model: str | None, tokens: int = 0) -> list[Way]:
+        """The keys of a model, the one first that is to have room first for so many tokens."""
+        return ways_of(self._link, model, tokens, self._keys)
 
     def pending_work(self) -> int:
         """Grants that are not settled, of all workers."""

@@ -10,7 +10,7 @@ import types
 import pytest
 
 from stable_openai import ChatMessage, ChatSetup, ConfigurationError, user_msg
-from stable_openai.conversation import tokens
+from stable_openai.pool import tokens
 
 SYSTEM, HELLO, HI = (
     {"role": role, "content": text} for role, text in (("system", "Be brief."), ("user", "hello"), ("assistant", "hi"))
@@ -120,10 +120,10 @@ def installed(monkeypatch):
                 encode_ordinary=lambda text: text.split() * (2 if name == "cl100k_base" else 1)
             )
         monkeypatch.setitem(sys.modules, "bpe_openai", module)
-        tokens._encodings.cache_clear()
+        tokens._encoders.clear()
 
     yield install
-    tokens._encodings.cache_clear()
+    tokens._encoders.clear()
 
 
 def test_tokens_are_counted_by_the_extra(installed):
