@@ -10,6 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from .bulk.items import FailedBefore, Result
+    from .bulk.mapping import amap, map  # noqa: A004  # the builtin one, with more to it
+    from .bulk.record import RunRecord
+    from .bulk.runs import AsyncRun, Run
     from .clients.openai_clients import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
     from .clock import ManualClock
     from .conversation.chat import Chat
@@ -50,6 +54,7 @@ __all__ = [
     "Answer",
     "AsyncAzureOpenAI",
     "AsyncOpenAI",
+    "AsyncRun",
     "AsyncTransport",
     "AzureOpenAI",
     "Candidate",
@@ -60,6 +65,7 @@ __all__ = [
     "ChatSetup",
     "ConfigurationError",
     "Event",
+    "FailedBefore",
     "GroupChat",
     "HiddenRetriesWarning",
     "InjectionError",
@@ -79,6 +85,9 @@ __all__ = [
     "PoolClosed",
     "Reason",
     "RequestTooLarge",
+    "Result",
+    "Run",
+    "RunRecord",
     "Scope",
     "StableError",
     "StoreError",
@@ -88,8 +97,10 @@ __all__ = [
     "Window",
     "WindowStatus",
     "__version__",
+    "amap",
     "assistant_msg",
     "judge",
+    "map",
     "share_connections",
     "stable",
     "system_msg",
@@ -102,6 +113,7 @@ _HOMES: Final = {
     "Answer": "verdict",
     "AsyncAzureOpenAI": "clients.openai_clients",
     "AsyncOpenAI": "clients.openai_clients",
+    "AsyncRun": "bulk.runs",
     "AsyncTransport": "transports.httpx_transports",
     "AzureOpenAI": "clients.openai_clients",
     "Candidate": "stores.orders",
@@ -112,6 +124,7 @@ _HOMES: Final = {
     "ChatSetup": "conversation.manager.setup",
     "ConfigurationError": "errors",
     "Event": "pool.events",
+    "FailedBefore": "bulk.items",
     "GroupChat": "conversation.group",
     "HiddenRetriesWarning": "failover.hidden_retries",
     "InjectionError": "errors",
@@ -131,6 +144,9 @@ _HOMES: Final = {
     "PoolClosed": "errors",
     "Reason": "verdict",
     "RequestTooLarge": "errors",
+    "Result": "bulk.items",
+    "Run": "bulk.runs",
+    "RunRecord": "bulk.record",
     "Scope": "verdict",
     "StableError": "errors",
     "StoreError": "errors",
@@ -139,8 +155,10 @@ _HOMES: Final = {
     "Verdict": "verdict",
     "Window": "limits",
     "WindowStatus": "stores.snapshots",
+    "amap": "bulk.mapping",
     "assistant_msg": "conversation.content",
     "judge": "verdict",
+    "map": "bulk.mapping",
     "share_connections": "legacy.sharing",
     "stable": "doors.decorator",
     "system_msg": "conversation.content",

@@ -1,0 +1,1 @@
+"""The files of ``stable-openai batch``: requests are read and checked, priced, and their answers written."""
