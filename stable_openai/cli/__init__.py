@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_EXTRA: Final = frozenset({"aiohttp", "click", "matplotlib", "prompt_toolkit", "rich"})  # what the extra `cli` brings
+_CLI: Final = ("aiohttp", "click", "matplotlib", "prompt_toolkit", "rich")
+_SERVER: Final = ("grpc", "grpc_health", "grpc_reflection", "google")
+_EXTRAS: Final = {**dict.fromkeys(_CLI, "cli"), **dict.fromkeys(_SERVER, "cli,server")}  # what brings what
 _SECOND_NAME: Final = "openai2"  # that of an older program, for its users
 
 
@@ -30,11 +32,11 @@ def main(args: Sequence[str] | None = None) -> int:
         group.main(None if args is None else list(args), prog_name=_program())
     except ImportError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in _EXTRA:
+        if package not in _EXTRAS:
             raise
         print(
             f"stable-openai: this needs {package}, which can't be loaded ({error}).\n"
-            'Install the command line\'s extra: pip install "stable-openai[cli]"',
+            f'Install what is missing: pip install "stable-openai[{_EXTRAS[package]}]"',
             file=sys.stderr,
         )
         return 2

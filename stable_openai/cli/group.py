@@ -16,6 +16,8 @@ _HOMES: Final = {
     "read_apikey": "stable_openai.cli.keys.read",
     "clear_apikey": "stable_openai.cli.keys.clear",
     "status": "stable_openai.cli.status",
+    "batch": "stable_openai.cli.batch.command",
+    "serve": "stable_openai.cli.serve.command",
     "demo": "stable_openai.cli.demo.command",
     "simulate": "stable_openai.cli.simulate",
     "completion": "stable_openai.cli.completion",

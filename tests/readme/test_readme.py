@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 ENGLISH, CHINESE = "README.md", "README.zh-CN.md"
 FENCED = re.compile(r"^(<!-- frameworks -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECRET = re.compile(r'"(sk-[\w-]+)"')
+DEPLOYED = ("dockerfile", "yaml", "ini")
 
 
 @dataclass(frozen=True)
@@ -169,7 +170,7 @@ def test_toml_is_read(page, number, workplace):
 
 
 @each("bash")
-def test_commands_exist(page, number):
+def test_commands_exist(page, number, workplace):
     """Each ``stable-openai`` names a command that there is, with options that it has."""
     block = page.of("bash")[number]
     known = click.Context(group)
@@ -177,6 +178,22 @@ def test_commands_exist(page, number):
         command = group.get_command(known, arguments[0])
         assert command is not None, arguments
         command.make_context(arguments[0], arguments[1:])
+
+
+@each(*DEPLOYED)
+def test_deployed_commands_exist(page, number, workplace):
+    """What a container, a compose file and a unit start is a command with options that there are."""
+    text = page.of(*DEPLOYED)[number].text
+    found = re.findall(
+        r'^CMD (\[.*\])$|^    command: (\["--.*\])$|^ExecStart=\S+/stable-openai serve (.*)$', text, re.MULTILINE
+    )
+    assert len(found) == 1
+    as_json, in_yaml, in_unit = found[0]
+    arguments = shlex.split(in_unit) if in_unit else ast.literal_eval(as_json or in_yaml)
+    Path("serve.toml").touch()
+    arguments = ["serve.toml" if word.startswith("/etc/") else word for word in arguments]
+    command = group.get_command(click.Context(group), "serve")
+    command.make_context("serve", arguments)
 
 
 @each_page
@@ -282,4 +299,4 @@ def test_blocks_were_found():
     for page in PAGES.values():
         assert len(page.of("python")) > 8
         assert page.text.count("\n```\n") == len(page.blocks)
-        assert {block.language for block in page.blocks} == {"python", "toml", "bash", "text"}
+        assert {block.language for block in page.blocks} == {"python", "toml", "bash", "text", *DEPLOYED}

@@ -1,0 +1,139 @@
+"""All that was asked for, in one event loop, until a signal comes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from stable_openai.cli.opening import open_pool
+from stable_openai.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from stable_openai.pool.pool import KeyPool
+    from stable_openai.serving import Tokens
+
+    from .settings import Settings
+
+__all__ = ["serve"]
+
+_BASE_URL: Final = "https://api.openai.com/v1"
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until a signal comes; then what runs may end within the time to drain, and a second signal cuts it.
+
+    Raises:
+        ConfigurationError: Something that was told is wrong; nothing listens then.
+        OSError: An address can't be listened on.
+    """
+    tokens = settings.all_tokens()
+    over = asyncio.Event()
+    with _signals(over):
+        async with contextlib.AsyncExitStack() as running:
+            pool = _pool(settings, needed=settings.gateway is not None)
+            if pool is not None:
+                running.push_async_callback(pool.aclose)
+            if settings.gateway:
+                await running.enter_async_context(_gateway(settings, pool, tokens))
+            if settings.grpc or settings.http:
+                await running.enter_async_context(_chat_service(settings, pool, tokens))
+            await over.wait()
+            click.echo("stopping; what runs may end (once more cuts it)", err=True)
+
+
+def _pool(settings: Settings, *, needed: bool) -> KeyPool | None:
+    """The server's keys; None where there are none and none are needed, since sessions may bring their own."""
+    options: dict[str, Any] = {} if settings.store is None else {"store": settings.store}
+    try:
+        pool, whence = open_pool(settings.pool, **options)
+    except ConfigurationError:
+        if needed or settings.pool is not None:
+            raise
+        return None
+    click.echo(f"{len(pool)} keys {whence}", err=True)
+    return pool
+
+
+@contextlib.asynccontextmanager
+async def _gateway(settings: Settings, pool: KeyPool | None, tokens: Tokens) -> AsyncIterator[None]:
+    from stable_openai.gateway.app import create_app
+    from stable_openai.gateway.app import serve as listen
+    from stable_openai.gateway.options import GatewayOptions
+
+    assert pool is not None  # noqa: S101  # the gateway has been refused without
+    base_url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or _BASE_URL
+    options = GatewayOptions(
+        base_url=base_url, tokens=tokens, token_store=settings.store or "memory://", max_wait=settings.max_wait
+    )
+    app = create_app(pool, options)
+    address = settings.address("gateway")
+    async with listen(app, address, reuse_port=settings.is_worker, drain=settings.drain) as found:
+        if settings.is_worker:
+            click.echo(f"worker {os.getpid()} serves on http://{found[0]}", err=True)
+        else:
+            click.echo(f"gateway on http://{found[0]}/v1, its keys on http://{found[0]}/status", err=True)
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _chat_service(settings: Settings, pool: KeyPool | None, tokens: Tokens) -> AsyncIterator[None]:
+    from stable_openai.service.callers import Callers
+    from stable_openai.service.options import SessionOptions
+    from stable_openai.service.sessions import Sessions
+
+    names = ("model", "base_url", "max_sessions", "idle", "max_wait")
+    told = {name: getattr(settings, name) for name in names if getattr(settings, name) is not None}
+    sessions = Sessions(SessionOptions.from_env(**told), pools=pool, kept=settings.sessions)
+    callers = Callers(tokens)
+    async with contextlib.AsyncExitStack() as listening:
+        await listening.enter_async_context(sessions)
+        if settings.grpc:
+            from stable_openai.service.grpc.server import GrpcOptions, grpc_server, reflection_from_env
+
+            reflection = settings.debug or reflection_from_env()
+            grpc = await listening.enter_async_context(
+                grpc_server(
+                    settings.address("grpc"),
+                    sessions,
+                    callers=callers,
+                    options=GrpcOptions(reflection=reflection, grace=settings.drain),
+                )
+            )
+            click.echo(f"gRPC on {grpc.address}", err=True)
+        if settings.http:
+            from stable_openai.service.http.server import HttpOptions, http_server
+
+            http = await listening.enter_async_context(
+                http_server(
+                    settings.address("http"), sessions, callers=callers, options=HttpOptions(grace=settings.drain)
+                )
+            )
+            click.echo(f"HTTP on {http.url}, described at {http.url}/openapi.json", err=True)
+        yield
+
+
+@contextlib.contextmanager
+def _signals(over: asyncio.Event) -> Any:
+    """Have the first signal end the service in order; the second one is as usual."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        over.set()
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+    with contextlib.suppress(NotImplementedError):  # on Windows, Control-C interrupts
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, end)
+    yield
+    with contextlib.suppress(NotImplementedError):
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,55 @@
+"""What watches the gateway: whether it is alive, whether it is ready, and its metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from .errors import Refused
+from .gateway import GATEWAY
+
+if TYPE_CHECKING:
+    from .seen import Seen
+
+__all__ = ["alive", "metrics", "nothing", "ready"]
+
+_USABLE: Final = frozenset({"open", "cooling down"})  # a cooldown ends by itself, within minutes at most
+_CACHED: Final = {"Cache-Control": "no-store"}
+
+
+async def alive(http: web.Request) -> web.Response:  # noqa: ARG001  # as aiohttp calls it
+    """``/healthz``: the process answers."""
+    return web.json_response({"status": "alive"}, headers=_CACHED)
+
+
+async def ready(http: web.Request) -> web.Response:
+    """``/readyz``: a key is usable, and it is not shutting down."""
+    gateway = http.app[GATEWAY]
+    usable = sum(key.standing in _USABLE for key in gateway.pool.status())
+    state = "draining" if gateway.draining else "ready" if usable else "no key is usable"
+    status = 200 if state == "ready" else 503
+    return web.json_response({"status": state, "usable_keys": usable}, status=status, headers=_CACHED)
+
+
+async def metrics(http: web.Request) -> web.StreamResponse:
+    """``/metrics``, for those who may send requests."""
+    gateway = http.app[GATEWAY]
+    try:
+        gateway.admit(http)
+        found = gateway.metrics.text()
+        if found is None:
+            raise Refused(501, "no_metrics", "Metrics need prometheus_client: pip install 'stable-openai[metrics]'.")
+    except Refused as refused:
+        return refused.response()
+    text, kind = found
+    return web.Response(body=text, headers={"Content-Type": kind, **_CACHED})
+
+
+async def nothing(http: web.Request) -> web.StreamResponse:
+    """Any other path."""
+    return await http.app[GATEWAY].noted(http, _not_found)
+
+
+async def _not_found(http: web.Request, seen: Seen) -> web.StreamResponse:  # noqa: ARG001  # as it is called
+    raise Refused(404, "not_found", "There is nothing at this path: the API is beneath /v1.")

@@ -1,0 +1,227 @@
+"""One request's way through the gateway: under one key after the other, until there is an answer for the client."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from stable_openai.errors import NoKeyAvailable, RequestTooLarge, StableError
+from stable_openai.failover.calls import Call
+from stable_openai.verdict import Answer, Reason
+
+from .errors import Refused
+from .headers import for_client
+from .relaying import relay
+from .replies import Reply, without
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from stable_openai.failover.attempts import Attempt
+    from stable_openai.serving import Admission
+
+    from .asking import Asked
+    from .gateway import Gateway
+    from .seen import Seen
+    from .upstream import Outgoing
+
+__all__ = ["Passage"]
+
+_logger = logging.getLogger("stable_openai.gateway")
+# The provider's words on these are about the key, and none of the client's business.
+_HIDDEN: Final = frozenset({Reason.INVALID_KEY, Reason.KEY_DISABLED, Reason.QUOTA_EXHAUSTED})
+_TOLD: Final = ("ratelimit", "organization", "openai-project")  # parts of headers that a success is settled by
+
+
+class _RefusedEverywhere(Exception):
+    """Stands for the provider's last answer."""
+
+
+class Passage:
+    """One request.
+
+    Args:
+        gateway: The gateway.
+        http: The request, as it came.
+        outgoing: The request, as it goes out.
+        asked: What it asks for.
+        seen: What is noted of it.
+        admission: What the limits of the client's token have granted, where it has any.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        http: web.Request,
+        outgoing: Outgoing,
+        asked: Asked,
+        *,
+        seen: Seen,
+        admission: Admission | None,
+    ) -> None:
+        self._gateway = gateway
+        self._http = http
+        self._outgoing = outgoing
+        self._seen = seen
+        self._admission = admission
+        self._call = Call(gateway.pool, gateway.patience, asked.model, asked.tokens)
+        if asked.affinity is not None:
+            self._call.ask.affinity = (seen.token, asked.affinity)
+        self._last: tuple[Reply, str] | None = None  # with the secret under which it came
+
+    async def answer(self) -> web.StreamResponse:
+        """Send the request, and give the client its answer.
+
+        Raises:
+            Refused: There is none.
+        """
+        attempts = self._call.attempts()
+        while True:
+            try:
+                attempt = await anext(attempts)
+            except (StableError, _RefusedEverywhere) as error:
+                return await self._without_key(error)
+            self._seen.attempts += 1
+            self._seen.key = attempt.grant.name
+            answer = await self._try(attempt)
+            if answer is not None:
+                return answer
+
+    async def _try(self, attempt: Attempt) -> web.StreamResponse | None:
+        """Make one attempt; None: another one is to be made."""
+        call, gateway = self._call, self._gateway
+        secret, reply = attempt.key.secret, None
+        try:
+            reply = Reply(await gateway.upstream.send(self._outgoing, attempt.key), self._outgoing.method)
+            refusal = await reply.examine(gateway.pool, secret, gateway.options.look_ahead)
+        except BaseException as error:
+            if reply is not None:
+                reply.close()
+            goes_on = call.failed(error)
+            self._note(attempt, error)
+            if goes_on:
+                return None
+            if not isinstance(error, Exception):
+                raise
+            raise _unreachable(error) from None
+        if refusal is None:
+            return await self._give(reply, attempt)
+        goes_on = call.rejected(refusal, error=_RefusedEverywhere())
+        self._note(attempt)
+        if goes_on:
+            reply.close()
+            self._last = reply, secret
+            return None
+        return await self._give_refusal(reply, secret)
+
+    def _note(self, attempt: Attempt, error: BaseException | None = None) -> None:
+        verdict = self._call.verdict
+        if error is not None and not isinstance(error, Exception):
+            told = "cancelled"
+        else:
+            told = Reason.NOT_PROVIDER.value if verdict is None else verdict.reason.value
+        self._gateway.metrics.attempt(attempt.grant.name, told)
+
+    # -- answers
+
+    async def _give(self, reply: Reply, attempt: Attempt) -> web.StreamResponse:
+        """Give the client a good answer; settle as soon as it is over."""
+        call, told = self._call, Reason.OK.value
+        secret = attempt.key.secret
+        headers = for_client(reply.response.headers, secret, self._added())
+        self._turn_home(headers, attempt)
+        self._outgoing.drop_body()
+        counts = bool(attempt.grant.tokens) or self._admission is not None
+        try:
+            if reply.whole:  # nothing is outstanding: the key is free before the client has it all
+                self._succeeded(reply, counts=counts)
+            response, size, broken = await relay(self._http, reply, headers, secret)
+            told = self._over(reply, broken, secret, counts=counts)
+        except BaseException as error:
+            told = "cancelled"
+            reply.close()
+            if call.grant is not None:
+                call.failed(error if not isinstance(error, Exception) else asyncio.CancelledError())
+            raise
+        finally:
+            self._gateway.metrics.attempt(attempt.grant.name, told)
+        self._seen.sent += size
+        return response
+
+    def _over(self, reply: Reply, broken: Exception | None, secret: str, *, counts: bool) -> str:
+        """The answer is over: settle, where that was not done; returns what there is to say of it."""
+        call, watch = self._call, reply.watch
+        if watch is not None and broken is None:
+            watch.finish()
+        if broken is not None:
+            reply.close()
+        if call.grant is None:
+            return Reason.OK.value
+        if broken is not None:
+            call.failed(broken, begun=True)
+        elif watch is not None and watch.error is not None:
+            call.rejected(without(watch.error, secret), begun=True)
+        else:
+            self._succeeded(reply, counts=counts)
+            return Reason.OK.value
+        return Reason.NOT_PROVIDER.value if call.verdict is None else call.verdict.reason.value
+
+    def _succeeded(self, reply: Reply, *, counts: bool) -> None:
+        tokens = reply.tokens() if counts else None
+        headers = {name: value for name, value in reply.response.headers.items() if _tells(name)}
+        self._call.succeeded(tokens, Answer(reply.status, headers) if headers else None)
+        if self._admission is not None:
+            self._admission.settle(tokens)
+
+    def _turn_home(self, headers: Any, attempt: Attempt) -> None:
+        """Have a redirect within the provider's address lead to ours, as the client does not know the other."""
+        location = headers.get("Location")
+        if location is None:
+            return
+        base = self._gateway.upstream.base_of(attempt.key)
+        if location.startswith(base + "/"):
+            headers["Location"] = "/v1" + location[len(base) :]
+
+    async def _give_refusal(self, reply: Reply, secret: str) -> web.StreamResponse:
+        """Give the client the provider's error, unless it is about the key."""
+        verdict = self._call.verdict
+        if verdict is not None and (verdict.reason in _HIDDEN or (verdict.is_rate_limit and not verdict.oversized)):
+            reply.close()
+            raise Refused.without_key(self._gateway.pool.no_key(self._call.ask, None))
+        headers = for_client(reply.response.headers, secret, self._added())
+        try:
+            response, size, _ = await relay(self._http, reply, headers, secret)
+        finally:
+            reply.close()
+        self._seen.sent += size
+        return response
+
+    async def _without_key(self, error: Exception) -> web.StreamResponse:
+        """No key could be had: the provider's last answer where each has refused, else an error that says when."""
+        if isinstance(error, _RefusedEverywhere):
+            if self._last is not None and self._last[0].whole:
+                return await self._give_refusal(*self._last)
+            raise Refused(502, "refused", "Every key was refused, in more words than the gateway keeps.")
+        if isinstance(error, NoKeyAvailable):
+            raise Refused.without_key(error)
+        if isinstance(error, RequestTooLarge):
+            raise Refused.too_large(error)
+        _logger.warning("no key could be asked for: %s", type(error).__name__)
+        raise Refused(503, "unavailable", "The gateway can't reach what it keeps its keys in.")
+
+    def _added(self) -> dict[str, str]:
+        added = {"x-request-id": self._seen.id, "Server": "stable-openai"}
+        return added if self._admission is None else {**added, **self._admission.headers()}
+
+
+def _tells(name: str) -> bool:
+    lower = name.lower()
+    return any(part in lower for part in _TOLD)
+
+
+def _unreachable(error: Exception) -> Refused:
+    if isinstance(error, (asyncio.TimeoutError, TimeoutError)):
+        return Refused(504, "provider_timeout", "The provider did not answer in time.")
+    _logger.warning("the provider could not be reached: %s", type(error).__name__)
+    return Refused(502, "provider_unreachable", "The connection to the provider broke, or could not be made.")

@@ -1,0 +1,122 @@
+"""Who has logged in, and how often somebody has tried. All of it in memory, and bounded."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from stable_openai.clock import Clock
+
+    from .settings import StatusOptions
+
+__all__ = ["Attempts", "Session", "Sessions", "csrf_of", "is_csrf_of", "new_id"]
+
+_MINUTE: Final = 60.0
+_ADDRESSES: Final = 1_024
+_ALL: Final = 10  # times as many attempts from all addresses
+_LENGTH: Final = 43  # characters of an id
+
+
+def new_id() -> str:
+    """The value of a cookie: 256 bits of chance."""
+    return secrets.token_urlsafe(32)
+
+
+def is_id(value: str) -> bool:
+    """Whether a cookie's value has the shape of an id."""
+    return len(value) == _LENGTH and value.isascii() and value.replace("-", "").replace("_", "").isalnum()
+
+
+def csrf_of(identity: str) -> str:
+    """What the forms of a page hold for the bearer of this cookie; a page of somebody else's can't know it."""
+    return hmac.new(identity.encode(), b"stable_openai status form", hashlib.sha256).hexdigest()
+
+
+def is_csrf_of(identity: str, shown: str) -> bool:
+    """Whether a form's value is the one of this cookie; takes as long whether it is or not."""
+    return hmac.compare_digest(csrf_of(identity).encode(), shown.encode("utf-8", "replace"))
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login.
+
+    Attributes:
+        token: The name of the token that was shown.
+        ends_at: When it ends, in monotonic seconds.
+    """
+
+    token: str
+    ends_at: float
+
+
+class Sessions:
+    """The logins that hold, by what their cookie is hashed to: the ids themselves are with their bearers alone."""
+
+    def __init__(self, options: StatusOptions, clock: Clock) -> None:
+        self._options = options
+        self._clock = clock
+        self._known: dict[bytes, Session] = {}  # the oldest first
+
+    def open(self, token: str) -> str:
+        """Log somebody in; returns the id for the cookie."""
+        now = self._clock.monotonic()
+        while self._known:
+            oldest = next(iter(self._known))
+            if self._known[oldest].ends_at > now and len(self._known) < self._options.max_sessions:
+                break
+            del self._known[oldest]
+        identity = new_id()
+        self._known[_digest(identity)] = Session(token, now + self._options.session)
+        return identity
+
+    def find(self, identity: str) -> Session | None:
+        """The login of a cookie, where it holds."""
+        session = self._known.get(_digest(identity))
+        return session if session is not None and session.ends_at > self._clock.monotonic() else None
+
+    def end(self, identity: str) -> None:
+        """Log out."""
+        self._known.pop(_digest(identity), None)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def _digest(identity: str) -> bytes:
+    """What is looked up: how long that takes tells nothing about the ids."""
+    return hashlib.sha256(identity.encode("utf-8", "replace")).digest()
+
+
+class Attempts:
+    """Wrong tokens of the last minute, by the address that they came from."""
+
+    def __init__(self, most: int, clock: Clock) -> None:
+        self._most = most
+        self._clock = clock
+        self._all: deque[float] = deque(maxlen=most * _ALL)
+        self._by_address: dict[str, deque[float]] = {}
+
+    def wait(self, address: str) -> float:
+        """Seconds until this address may try again; 0: now."""
+        now = self._clock.monotonic()
+        waits = 0.0
+        for times in (self._all, self._by_address.get(address, deque(maxlen=self._most))):
+            if len(times) == times.maxlen:
+                waits = max(waits, times[0] + _MINUTE - now)
+        return waits
+
+    def failed(self, address: str) -> None:
+        """It has shown a wrong one."""
+        now = self._clock.monotonic()
+        self._all.append(now)
+        times = self._by_address.pop(address, None) or deque(maxlen=self._most)
+        times.append(now)
+        self._by_address[address] = times  # the one that was heard of last
+        while len(self._by_address) > _ADDRESSES:
+            del self._by_address[next(iter(self._by_address))]
