@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m benchmarks [overhead] [goodput] [doors] [stores] [import]``.
+"""Run the benchmarks: ``python -m benchmarks [overhead] [goodput] [doors] [stores] [bulk] [import]``.
 
 Installs the peers in environments of their own, runs each section there, writes ``results/*.json``, prints tables and
 draws ``charts/*.svg``.
@@ -23,6 +23,7 @@ SECTIONS: Final = {
     "goodput": "goodput",
     "doors": "doors",
     "stores": "stores",
+    "bulk": "bulk",
     "import": "imports",
 }
 

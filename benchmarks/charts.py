@@ -204,4 +204,23 @@ def _stores(found: dict[str, Any]) -> dict[str, str]:
     }
 
 
-_DRAWERS: Final = {"overhead": _overhead, "goodput": _goodput, "doors": _doors, "stores": _stores, "import": _import}
+def _bulk(found: dict[str, Any]) -> dict[str, str]:
+    costs = {name: row["us"] * 1e3 for name, row in found["overhead"].items()}
+    note = "A function that does nothing, eight at a time; a checkpoint has each line on the disk first. Logarithmic."
+    pictures = {"bulk": _logarithmic("What an item costs", note, costs)}
+    most = {name: row["most"] for name, row in found["memory"].items()}
+    if most:
+        rows = [Row(name, value / max(most.values()), 0.0, (f"{value} MiB",)) for name, value in most.items()]
+        note = f"The most that was resident while {found['about']['items']:,} items were gone through."
+        pictures["bulk-memory"] = bars("Memory of many items", note, rows)
+    return pictures
+
+
+_DRAWERS: Final = {
+    "overhead": _overhead,
+    "goodput": _goodput,
+    "doors": _doors,
+    "stores": _stores,
+    "bulk": _bulk,
+    "import": _import,
+}

@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
-    requests = options.requests or (400 if options.quick else 2000)
+    requests = options.requests or (400 if options.quick else 1000)
     rounds = [{door: run(door, requests, options.threads) for door in DOORS} for _ in range(options.rounds)]
     about = {"versions": versions(), "requests": requests, "threads": options.threads, "latency_s": LATENCY_S}
     found = {"about": about, "rows": compare(rounds), "rounds": rounds}

@@ -34,7 +34,7 @@ def _without(text: str, secret: str) -> str:
     if secret in text:
         text = text.replace(secret, mask(secret))
     whole = text.removesuffix(_CUT)
-    for size in range(min(len(secret) - 1, len(whole)), _SHORTEST - 1, -1):
-        if whole.endswith(secret[:size]):
-            return whole[:-size] + _CUT
+    begin = whole.rfind(secret[:_SHORTEST])
+    if begin >= 0 and secret.startswith(whole[begin:]):
+        return whole[:begin] + _CUT
     return text

@@ -81,8 +81,10 @@ def _end_forgotten(job: Job, crew: ThreadCrew | TaskCrew, watch: Watch) -> None:
 
 
 def _end(job: Job, crew: ThreadCrew | TaskCrew, watch: Watch) -> None:
-    crew.stop()
-    _close(job, crew, watch)
+    try:
+        crew.stop()
+    finally:
+        _close(job, crew, watch)
 
 
 def _close(job: Job, crew: ThreadCrew | TaskCrew, watch: Watch) -> None:

@@ -231,8 +231,9 @@ class Granting:
             self.settle(grant, outcome)
 
     def serve(self) -> None:
-        """Hand out to those who wait what can be handed out now."""
+        """Hand out to those who wait what can be handed out now, by keys that may have changed."""
         if self.line.groups:
+            self.line.look_afresh()
             self.line.serve()
 
     def tell(self, changes: Iterable[Change]) -> None:

@@ -82,6 +82,10 @@ class Group:
         for _, ways in self._outlooks.values():
             ways.sort(key=lambda way: key in way.keys)
 
+    def look_afresh(self) -> None:
+        """Forget what was seen ahead: there may be other keys."""
+        self._outlooks = {}
+
     def outlook(self, waiter: Waiter, look: Look, now: float) -> list[Way]:
         """The keys, the one first that is to have room first for this one."""
         tokens = waiter.ask.tokens
@@ -90,7 +94,7 @@ class Group:
             ways = look(waiter.ask.model, tokens)
             least, most = _GOOD_FOR
             if len(self._outlooks) > _MOST:
-                self._outlooks.clear()
+                self.look_afresh()
             self._outlooks[tokens] = now + min(max(ways[0].at - now if ways else 0.0, least), most), ways
         return ways
 

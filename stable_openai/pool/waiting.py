@@ -196,6 +196,11 @@ class Line:
 
     # -- serving
 
+    def look_afresh(self) -> None:
+        """Rely on nothing that was seen of the keys before."""
+        for group in tuple(self.groups.values()):
+            group.look_afresh()
+
     def serve(self) -> None:
         """Hand out what can be handed out now.
 

@@ -276,6 +276,33 @@ async def test_a_task_that_somebody_cancels_ends_the_run(doors):
     assert sorted(doors.cancelled) == [0, 1]
 
 
+async def test_a_run_that_an_error_ends_begins_nothing_more(tmp_path):
+    """Not even where somebody finds that more could be at work: calls under way are over, and then it is told."""
+    entered, stubborn, let_go = [], asyncio.Event(), asyncio.Event()
+
+    async def fn(item):
+        entered.append(item)
+        if item == 0:
+            await until(lambda: len(entered) == 2)
+            return object()  # which can't be kept
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stubborn.set()
+            await let_go.wait()
+
+    run = amap(fn, itertools.count(), workers=2, checkpoint=tmp_path / "out.jsonl", id=str)
+    reader = asyncio.create_task(values_of(run))
+    await stubborn.wait()
+    run._crew.adapt(5)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert entered == [0, 1]
+    let_go.set()
+    with pytest.raises(ConfigurationError, match="can't be kept"):
+        await reader
+
+
 async def test_a_loop_that_an_error_has_left_stops_the_run():
     """Nobody holds it then: no more items are begun, though the error is still at hand."""
 

@@ -437,5 +437,7 @@ def test_hiding():
         assert hide("key acme.internal.g…") == "key …"
         assert hide("key acme.internal.g") == "key …"
         assert hide("made by acme") == "made by acme"
+        assert hide("acme.inside") == "acme.inside"
+        assert hide("acme.internal.x and acme.internal.ga…") == "acme.internal.x and …"
         assert hide("") == ""
     assert hider_of(None)("sk-other-aaaaaaaaaaaaaaaaaaaaaaaa") == "sk-…aaaa"

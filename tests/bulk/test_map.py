@@ -391,6 +391,30 @@ def test_auto_lets_those_go_who_are_too_many(doors, monkeypatch):
     assert run.report.answered == 100
 
 
+def test_who_waits_for_the_input_is_idle(monkeypatch):
+    """An input that is slower than the workers is no reason to have more of them."""
+    idle = threading.Event()
+    go_on = threading.Event()
+
+    def tick(governor, *args, **seen):
+        if seen["idle"] == 7:
+            idle.set()
+        return governor.target
+
+    def items():
+        yield 0
+        assert go_on.wait(PATIENCE)
+        yield 1
+
+    monkeypatch.setattr(Governor, "tick", tick)
+    with KeyPool(["sk-auto-aaaaaaaaaaaaaaaaaaa"], minute=0.5) as quick:
+        run = smap(str, items(), pool=quick)
+        assert next(run) == "0"
+        assert idle.wait(PATIENCE)
+        go_on.set()
+        assert list(run) == ["1"]
+
+
 def test_a_machine_that_allows_no_more_threads(monkeypatch, doors):
     """The run goes on with those that it has got, and ends."""
     start = threading.Thread.start

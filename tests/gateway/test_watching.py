@@ -81,13 +81,13 @@ async def test_without_prometheus(gateway, client, provider, monkeypatch):
 
 
 async def test_more_routes(gateway, client, provider):
-    """A status page can be added before it is served."""
+    """Further pages can be added before it is served."""
 
     async def page(http):
         return web.Response(text=str(len(http.app[GATEWAY].pool)))
 
-    running = await gateway(routes=lambda app: app.router.add_get("/status", page))
-    async with client.get(f"{running.url}/status") as got:
+    running = await gateway(routes=lambda app: app.router.add_get("/more", page))
+    async with client.get(f"{running.url}/more") as got:
         assert await got.text() == "2"
 
 

@@ -79,7 +79,7 @@ class Tab:
 
     async def shoot(self, path):
         got = await self.send("Page.captureScreenshot", captureBeyondViewport=True)
-        Path(path).write_bytes(base64.b64decode(got["data"]))
+        await asyncio.to_thread(Path(path).write_bytes, base64.b64decode(got["data"]))
 
 
 class Browser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -22,6 +23,19 @@ KEYS = ("status-secret-one-1111", "status-secret-two-2222", "status-secret-six-6
 TOKEN = "status-token-7777"
 
 
+class PacedClock(ManualClock):
+    """Knows whether somebody sleeps on it."""
+
+    sleepers = 0
+
+    async def asleep(self, seconds):
+        self.sleepers += 1
+        try:
+            await super().asleep(seconds)
+        finally:
+            self.sleepers -= 1
+
+
 class Running:
     """A gateway that runs."""
 
@@ -30,6 +44,20 @@ class Running:
         self.url = f"http://{address}"
         self.status = app[STATUS]
         self.gateway = app[GATEWAY]
+
+    async def beat(self):
+        """Let the time of a heartbeat pass; there is a look in it, or two where something has happened."""
+        for seconds in (0.3, self.status.watch.period):
+            await self.rested()
+            self.clock.advance(seconds)
+        await self.rested()
+
+    async def rested(self):
+        """Until the watch sleeps, whatever it has to do before."""
+        for _ in range(10):
+            await asyncio.sleep(0)
+        while not self.clock.sleepers:
+            await asyncio.sleep(0)
 
     def standing(self, name):
         return {key.name: key.standing for key in self.pool.status()}.get(name)
@@ -43,7 +71,7 @@ async def start():
         async def start(
             keys=KEYS, *, tokens=(), status=None, base_url="http://127.0.0.1:9/v1", clock=None, **pool_options
         ):
-            clock = clock or ManualClock()
+            clock = clock or PacedClock()
             pool = await stack.enter_async_context(KeyPool(keys, clock=clock, **pool_options))
             app = create_app(pool, GatewayOptions(base_url=base_url, tokens=Tokens(tokens)))
             if status is not None:

@@ -18,6 +18,11 @@ VOID = {"meta", "br", "link", "input", "rect", "path"}
 HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "a/b?c#d%2F..", "..", "'&amp;", "ключ 🔑")
 
 
+def lend(pool):
+    with pool.lease(model="m", tokens=100):
+        pass
+
+
 class Page(HTMLParser):
     """What is on a page: its elements, and its words. Fails on what is not nested."""
 
@@ -55,7 +60,7 @@ async def test_it_is_all_there(start, client):
     """Each key with its mask and owner, what is used and left, why it is out and for how long; totals."""
     running = await start([Key(KEYS[0], name="lab", owner="org-1"), Key(KEYS[1], name="spare")], rpm=60, tpm=9_000)
     for _ in range(6):
-        running.pool.lease(model="m", tokens=100).settle(None)
+        lend(running.pool)
     running.pool.park("spare", 90, "rate_limited_tokens_minute")
     status, content = await load(client, running)
     page = Page(content)
@@ -185,7 +190,7 @@ async def test_a_thousand_keys(start, client):
     _, content = await load(client, running, "/status?q=KEY-99&page=1")
     assert "11 keys of 1,000" in content
     _, content = await load(client, running, "/status?page=99999999999999&q=%3Cb%3E")
-    assert "There is no such key." in content and "<b>" not in content.replace('<b class="left">', "")
+    assert "There is no such key." in content and "“&lt;b&gt;”" in content
 
 
 async def test_head_of_a_page_without_scripts(start, client):
@@ -195,6 +200,14 @@ async def test_head_of_a_page_without_scripts(start, client):
     assert 'http-equiv="refresh"' not in content and 'href="/status?again=1"' in content
     _, content = await load(client, running, "/status?again=1")
     assert '<noscript><meta http-equiv="refresh" content="30"/></noscript>' in content
+
+
+async def test_head(start, client):
+    """For those who only look whether it is there."""
+    running = await start()
+    for path in ("/status", "/status.json"):
+        async with client.head(f"{running.url}{path}") as got:
+            assert (got.status, await got.read()) == (200, b"")
 
 
 async def test_a_store_that_fails(start, client, monkeypatch, caplog):

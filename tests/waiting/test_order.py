@@ -1,4 +1,4 @@
-"""First come, first served: threads and tasks in one line, strictly per model, and no model holds up another."""
+"""First come, first served: threads and tasks in one line, and no model holds up another."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_longest_waiting_of_all_models_goes_first(make_pool, queue_up):
 
 
 def test_a_large_request_is_not_starved_by_small_ones(make_pool, queue_up, clock):
-    """Per model the line is strict: small requests behind a large one wait until it has its tokens."""
+    """With one key alone the line is strict: small requests behind a large one wait until it has its tokens."""
     pool = make_pool(tpm=100)
     pool.acquire(tokens=50).settle()
     large = queue_up(pool, tokens=80)

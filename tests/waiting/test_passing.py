@@ -90,15 +90,16 @@ def test_who_gives_up_at_his_deadline_makes_way(one_waits, queue_up, clock):
     assert large.result is None
 
 
-def test_one_key_alone_is_strict(make_pool, queue_up, clock):
-    """There is none beside the one that the large call waits for."""
-    pool = make_pool(tpm=100)
-    take(pool, 50)
-    large, small = queue_up(pool, tokens=80), queue_up(pool, tokens=10)
-    assert (large.secret, small.secret) == (None, None)
-    clock.advance(60)
-    assert large.secret is not None
-    assert small.secret is not None
+def test_a_key_that_is_added_is_nobodys(make_pool, queue_up):
+    """Both keys are claimed, and the line is strict; one that comes and is too small for who waits serves the others."""
+    pool = make_pool([A, B], tpm=100)
+    take(pool, 50, 50)
+    large = [queue_up(pool, tokens=80) for _ in range(2)]
+    small = queue_up(pool, tokens=10)
+    assert small.secret is None
+    pool.add(C, limits={"tpm": 40})
+    assert small.secret == C
+    assert [waiter.result for waiter in large] == [None, None]
 
 
 def test_calls_of_one_size_keep_their_order(make_pool, queue_up, clock):

@@ -26,7 +26,7 @@ class Refused(Exception):
 
 
 class TellingClock(ManualClock):
-    """Tells when an alarm was set for later."""
+    """Tells when somebody rests on it."""
 
     def __init__(self):
         super().__init__()
@@ -35,8 +35,9 @@ class TellingClock(ManualClock):
 
     def call_at(self, when, callback):
         alarm = super().call_at(when, callback)
-        self.alarms.append(alarm)
-        self.is_set.set()
+        if callback.__qualname__.startswith("rest."):
+            self.alarms.append(alarm)
+            self.is_set.set()
         return alarm
 
 

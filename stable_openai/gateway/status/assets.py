@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DARK", "HEADERS", "LIGHT", "SCRIPT", "STYLE"]
 
-LIGHT: Final = {**style.LIGHT, "open": "#1a7035", "grave": "#b3261e"}
+LIGHT: Final = {**style.LIGHT, "cooling": "#995300", "open": "#1a7035", "grave": "#b3261e"}
 DARK: Final = {**style.DARK, "open": "#6cc784", "grave": "#f2918a"}
 
 

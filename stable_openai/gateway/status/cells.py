@@ -117,7 +117,7 @@ def _window(lane: LaneStatus, window: WindowStatus) -> str:
     )
     words = (
         f"{spell_number(window.used)} of {spell_number(window.limit)} {text(window.what)} per {text(window.per)}, "
-        f"<b class='left'>{spell_number(window.left)} left</b>"
+        f"<b>{spell_number(window.left)} left</b>"
     )
     return f"{whose}{words}{learned}{bar}"
 

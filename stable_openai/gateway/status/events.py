@@ -52,7 +52,7 @@ async def stream(
         await _send(response, _RETRY)
         while not watch.ended and may_stay():
             listener.news.clear()
-            board = await watch.board()
+            board = await watch.latest()
             await _send(response, _event("update", page.differences(board, watch.said_since(listener))))
             await listener.news.wait()
         why = "The gateway has ended." if watch.ended else "Logged out: load the page again."

@@ -73,6 +73,8 @@ def add_status_page(app: web.Application, options: StatusOptions | None = None) 
         ("POST", "/status/keys/{name}/{what:revive|park|remove}", actions.act),
     ):
         app.router.add_route(method, path, _answering(handler))
+    for path, handler in (("/status", _page), ("/status.json", _json)):
+        app.router.add_route("HEAD", path, _answering(handler))
 
 
 async def _running(app: web.Application) -> AsyncIterator[None]:

@@ -54,21 +54,27 @@ class Watch:
         self._looking = asyncio.Lock()
         self._happened = asyncio.Event()
         self._said: deque[str] = deque(maxlen=_SAID)
+        self._is_old = False  # something has happened since
         self._number = 0  # of what was said
         self._listeners: set[Listener] = set()
 
     # -- looking
 
     async def board(self) -> Board:
-        """The state now, or as it was a moment ago."""
+        """The state now, or as it was a moment ago if nothing was heard since."""
         board = self._board
-        if board is None or self._clock.monotonic() - board.at >= self._gap:
+        if board is None or self._is_old or self._clock.monotonic() - board.at >= self._gap:
             board = await self.look()
         return board
+
+    async def latest(self) -> Board:
+        """The state as it was looked at last."""
+        return self._board or await self.look()
 
     async def look(self) -> Board:
         """Look at the pool, in a thread: a shared store may let one wait."""
         async with self._looking:
+            self._is_old = False
             statuses = await asyncio.to_thread(self.pool.status)
             now = self._clock.monotonic()
             came = self._minutes.add(statuses, now)
@@ -117,7 +123,9 @@ class Watch:
     def _tell(self, words: str) -> None:
         self._said.append(words)
         self._number += 1
-        self._happened.set()
+        self._is_old = True
+        if self._listeners:  # else it can wait until somebody asks
+            self._happened.set()
 
     async def _pause(self) -> None:
         waits = {
