@@ -104,6 +104,7 @@ def test_what_is_refused_at_the_start(run, provider, tmp_path):
         (["--gateway", "localhost:8000", "--workers", "2"], "needs a store that processes share"),
         (["--gateway", "localhost:8000", "--grpc", "localhost:1", "--workers", "2"], "is for the gateway alone"),
         (["--gateway", "nowhere"], "must be a host and a port"),
+        (["--gateway", "localhost:0", "--token", "one=a-long-secret-1", "--admin", "two"], "there is no token 'two'"),
     ):
         result = run("serve", *arguments)
         assert result.exit_code == 1, arguments

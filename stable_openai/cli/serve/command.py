@@ -34,6 +34,14 @@ _COUNT: Final = click.IntRange(1)
     "repeated. Better in STABLE_OPENAI_TOKENS or a file, where other users of the machine can't see them.",
 )
 @click.option("--token-file", type=_FILE, metavar="FILE", help="A TOML file of [[tokens]], with their limits.")
+@click.option(
+    "--admin",
+    "admins",
+    multiple=True,
+    metavar="NAME",
+    help="The token whose bearer may see /status and use its buttons; may be repeated.  [default: all]",
+)
+@click.option("--behind-proxy", is_flag=True, default=None, help="A proxy in front sets X-Forwarded-Proto.")
 @click.option("--workers", type=_COUNT, metavar="N", help="Processes of the gateway; they need a shared --store.")
 @click.option("--model", metavar="NAME", help="The model of sessions that name none.")
 @click.option(

@@ -67,6 +67,8 @@ async def _gateway(settings: Settings, pool: KeyPool | None, tokens: Tokens) -> 
     from stable_openai.gateway.app import create_app
     from stable_openai.gateway.app import serve as listen
     from stable_openai.gateway.options import GatewayOptions
+    from stable_openai.gateway.status import STATUS, StatusOptions
+    from stable_openai.gateway.status.routes import Status
 
     assert pool is not None  # noqa: S101  # the gateway has been refused without
     base_url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or _BASE_URL
@@ -74,6 +76,7 @@ async def _gateway(settings: Settings, pool: KeyPool | None, tokens: Tokens) -> 
         base_url=base_url, tokens=tokens, token_store=settings.store or "memory://", max_wait=settings.max_wait
     )
     app = create_app(pool, options)
+    app[STATUS] = Status(app, StatusOptions(admins=settings.admins or None, behind_proxy=settings.behind_proxy))
     address = settings.address("gateway")
     async with listen(app, address, reuse_port=settings.is_worker, drain=settings.drain) as found:
         if settings.is_worker:
@@ -92,7 +95,7 @@ async def _chat_service(settings: Settings, pool: KeyPool | None, tokens: Tokens
     names = ("model", "base_url", "max_sessions", "idle", "max_wait")
     told = {name: getattr(settings, name) for name in names if getattr(settings, name) is not None}
     sessions = Sessions(SessionOptions.from_env(**told), pools=pool, kept=settings.sessions)
-    callers = Callers(tokens)
+    callers = Callers(tokens, store=settings.store or "memory://")
     async with contextlib.AsyncExitStack() as listening:
         await listening.enter_async_context(sessions)
         if settings.grpc:

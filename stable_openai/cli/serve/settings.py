@@ -41,6 +41,8 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     "idle": (int, float),
     "max_wait": (int, float),
     "drain": (int, float),
+    "admins": (list,),
+    "behind_proxy": (bool,),
     "debug": (bool,),
     _TOKENS: (list,),
 }
@@ -62,6 +64,8 @@ class Settings:
         sessions: The file in which sessions outlive a restart.
         tokens: Those that callers have to show one of.
         token_file: A file of tokens.
+        admins: Names of the tokens whose bearers may see the status page; empty: all of them.
+        behind_proxy: Whether a proxy stands in front that tells whether its callers came by TLS.
         workers: Processes of the gateway.
         max_sessions: The most sessions at once.
         idle: Seconds after which a session that nobody uses is cleared.
@@ -81,6 +85,8 @@ class Settings:
     sessions: Path | None = None
     tokens: tuple[Token, ...] = field(default=(), repr=False)
     token_file: Path | None = None
+    admins: tuple[str, ...] = ()
+    behind_proxy: bool = False
     workers: int = 1
     max_sessions: int | None = None
     idle: float | None = None
@@ -125,7 +131,13 @@ class Settings:
             OSError: The file can't be read.
         """
         found = [*self.tokens, *(tokens_from_file(self.token_file) if self.token_file else ()), *tokens_from_env()]
-        return Tokens(found)
+        tokens = Tokens(found)
+        unknown = [name for name in self.admins if name not in tokens.names]
+        if unknown:
+            raise ConfigurationError(
+                "--admin", f"there is no token {unknown[0]!r}; there are: {', '.join(tokens.names)}"
+            )
+        return tokens
 
     @classmethod
     def of(cls, file: Path | None, told: Mapping[str, Any]) -> Settings:
@@ -168,11 +180,19 @@ def _checked(name: str, value: Any, where: str) -> Any:
         raise ConfigurationError(where, f"must be {_WORDS[kinds[-1]]}, not {type(value).__name__}")
     if name == _TOKENS:
         return tuple(read_tokens(value, where))
+    if name == "admins":
+        return _names(value, where)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value < (1 if kinds == (int,) else 0):
         raise ConfigurationError(where, f"must be {'at least 1' if kinds == (int,) else 'from 0 up'}, not {value}")
     if name in {"grpc", "http", "gateway"}:
         parse_address(str(value), where)
     return Path(str(value)) if name in _PATHS else value
+
+
+def _names(values: Any, where: str) -> tuple[str, ...]:
+    if not all(isinstance(value, str) for value in values):
+        raise ConfigurationError(where, "must be a list of names of tokens")
+    return tuple(values)
 
 
 def _line_of(text: str, name: str) -> str:
