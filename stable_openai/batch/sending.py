@@ -6,17 +6,14 @@ By aiohttp: what httpx spends on each request grows with the number of its conne
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
-import ssl
 import time
-import urllib.request
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from stable_openai.bulk.items import StopRun
+from stable_openai.connections.ways import proxy_for, trust
 from stable_openai.errors import StableError
 from stable_openai.failover.calls import Call
 from stable_openai.failover.notes import note_attempts
@@ -102,7 +99,7 @@ class Sender:
         self._flying = 0
         self._waiting: list[asyncio.Future[None]] = []
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=_trust()),  # it is the keys that limit
+            connector=aiohttp.TCPConnector(limit=0, ssl=trust()),  # it is the keys that limit
             timeout=aiohttp.ClientTimeout(total=timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -175,7 +172,7 @@ class Sender:
         headers = {**_JSON, "Authorization": f"Bearer {key.secret}"}
         began = time.monotonic()
         post = self._session.post(
-            address, data=content, headers=headers, allow_redirects=False, proxy=_proxy_for(address)
+            address, data=content, headers=headers, allow_redirects=False, proxy=proxy_for(address)
         )
         async with post as response:
             raw = await response.read()
@@ -205,23 +202,3 @@ def _read(raw: bytes) -> Any:
         return json.loads(raw)
     except (ValueError, RecursionError):
         return raw[:_SHOWN].decode("utf-8", "replace")
-
-
-@functools.cache
-def _proxy_for(address: str) -> str | None:
-    """The proxy that the environment names for an address; aiohttp's own way reads a file for each request."""
-    parts = urlsplit(address)
-    if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
-
-
-def _trust() -> ssl.SSLContext:
-    """The system's certificates, and those that openai's own client brings along: some systems have none."""
-    context = ssl.create_default_context()
-    try:
-        import certifi
-    except ImportError:
-        return context
-    context.load_verify_locations(certifi.where())
-    return context

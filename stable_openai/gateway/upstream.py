@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-import ssl
-import urllib.request
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
+from stable_openai.connections.ways import proxy_for, trust
 from stable_openai.masking import Secret
 
 if TYPE_CHECKING:
@@ -71,7 +69,7 @@ class Upstream:
         self._default = options.base_url
         self._bases: dict[str | None, tuple[str, str | None]] = {}
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=_trust(), ttl_dns_cache=_DNS_KEPT),  # it is the keys that limit
+            connector=aiohttp.TCPConnector(limit=0, ssl=trust(), ttl_dns_cache=_DNS_KEPT),  # it is the keys that limit
             timeout=aiohttp.ClientTimeout(
                 total=None, sock_connect=options.connect_timeout, sock_read=options.idle_timeout
             ),
@@ -104,28 +102,9 @@ class Upstream:
         found = self._bases.get(base_url)
         if found is None:
             base = (base_url or self._default).rstrip("/")
-            found = self._bases[base_url] = (base, _proxy_for(base))
+            found = self._bases[base_url] = (base, proxy_for(base))
         return found
 
     async def close(self) -> None:
         """Close every connection."""
         await self._session.close()
-
-
-def _proxy_for(address: str) -> str | None:
-    """The proxy that the environment names for an address; aiohttp's own way reads a file for each request."""
-    parts = urlsplit(address)
-    if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
-
-
-def _trust() -> ssl.SSLContext:
-    """The system's certificates, and those that openai's own client brings along: some systems have none."""
-    context = ssl.create_default_context()
-    try:
-        import certifi
-    except ImportError:
-        return context
-    context.load_verify_locations(certifi.where())
-    return context
