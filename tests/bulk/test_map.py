@@ -548,6 +548,24 @@ def test_close_by_another_thread_wakes_who_iterates(doors):
     assert found == [[]]
 
 
+def test_close_by_another_thread_while_it_begins(monkeypatch, tmp_path):
+    """It does not begin then, and leaves neither a thread nor a lock."""
+    path = tmp_path / "out.jsonl"
+    run = smap(str, range(3), checkpoint=path)
+    start = ThreadCrew.start
+
+    def start_later(crew):
+        closing = threading.Thread(target=run.close)
+        closing.start()
+        closing.join(PATIENCE)
+        start(crew)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ThreadCrew, "start", start_later)
+        assert list(run) == []
+    assert list(smap(str, range(3), checkpoint=path)) == ["0", "1", "2"]
+
+
 def test_what_ends_after_the_stop_is_not_counted(doors):
     """The report of a run that was stopped does not change any more."""
     run = smap(doors, range(4), workers=2)

@@ -257,3 +257,21 @@ def test_attempts_are_bounded_in_memory():
         attempts.failed(f"10.0.{number // 256}.{number % 256}")
     assert len(attempts._by_address) == 1_024
     assert attempts.wait("192.0.2.1") > 0, "there were too many in all"
+
+
+async def test_a_login_holds_in_all_workers(start, client):
+    """Processes with the same tokens share logins, without a word between them; a cookie that was changed is none."""
+    first, second = [await start(tokens=OPS, status=StatusOptions(shared=True, session=100)) for _ in range(2)]
+    _, _, headers = await log_in(client, first)
+    name, _, value = headers["Set-Cookie"].split(";")[0].partition("=")
+    here = name.replace(str(first.address.port), str(second.address.port))
+    client.cookie_jar.clear()
+    assert (await load(client, second, headers={"Cookie": f"{here}={value}"}))[0] == 200
+    parts = value.split("~")
+    forged = ["~".join([parts[0], str(int(parts[1]) + 1), *parts[2:]]), "~".join([*parts[:3], "0" * 64]), parts[0]]
+    for wrong in forged:
+        client.cookie_jar.clear()
+        assert (await load(client, second, headers={"Cookie": f"{here}={wrong}"}))[0] == 401
+    second.clock.advance(101)
+    client.cookie_jar.clear()
+    assert (await load(client, second, headers={"Cookie": f"{here}={value}"}))[0] == 401

@@ -76,7 +76,9 @@ async def _gateway(settings: Settings, pool: KeyPool | None, tokens: Tokens) -> 
         base_url=base_url, tokens=tokens, token_store=settings.store or "memory://", max_wait=settings.max_wait
     )
     app = create_app(pool, options)
-    app[STATUS] = Status(app, StatusOptions(admins=settings.admins or None, behind_proxy=settings.behind_proxy))
+    admins = settings.admins or None
+    told = StatusOptions(admins=admins, behind_proxy=settings.behind_proxy, shared=settings.is_worker)
+    app[STATUS] = Status(app, told)
     address = settings.address("gateway")
     async with listen(app, address, reuse_port=settings.is_worker, drain=settings.drain) as found:
         if settings.is_worker:

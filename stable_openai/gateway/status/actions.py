@@ -13,6 +13,7 @@ from stable_openai.gateway.gateway import GATEWAY
 
 from .denied import Denied
 from .document import confirm_page, login_page
+from .sessions import new_id
 
 if TYPE_CHECKING:
     from .board import Board, Row
@@ -50,7 +51,9 @@ async def log_out(http: web.Request, status: Status) -> web.StreamResponse:
     caller = status.guard.enter(http)
     await status.guard.read_form(http, caller)
     status.guard.sessions.end(caller.identity)
-    return _to_home()
+    response = _to_home()
+    status.guard.give(http, response, new_id())  # other processes may know the old one still
+    return response
 
 
 async def ask(http: web.Request, status: Status) -> web.StreamResponse:

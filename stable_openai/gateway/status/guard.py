@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 from stable_openai.serving import is_local
 
 from .denied import Denied
-from .sessions import Attempts, Sessions, csrf_of, is_csrf_of, is_id, new_id
+from .sessions import Attempts, Sessions, csrf_of, is_csrf_of, new_id
 
 if TYPE_CHECKING:
     from stable_openai.clock import Clock
@@ -64,7 +64,7 @@ class Guard:
     """
 
     def __init__(self, gateway: Gateway, options: StatusOptions, clock: Clock) -> None:
-        self.sessions = Sessions(options, clock)
+        self.sessions = Sessions(options, clock, gateway.options.tokens)
         self._attempts = Attempts(options.attempts, clock)
         self._tokens = gateway.options.tokens
         self._options = options
@@ -83,7 +83,7 @@ class Guard:
         if not self.asks:
             _check_local(http)
         shown = http.cookies.get(_cookie_of(http), "")
-        known = is_id(shown)
+        known = self.sessions.has_shape(shown)
         identity = shown if known else new_id()
         if not self.asks:
             return Caller(identity, not known, "local")

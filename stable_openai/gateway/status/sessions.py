@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from stable_openai.clock import Clock
+    from stable_openai.serving import Tokens
 
     from .settings import StatusOptions
 
@@ -19,6 +20,9 @@ __all__ = ["Attempts", "Session", "Sessions", "csrf_of", "is_csrf_of", "new_id"]
 _MINUTE: Final = 60.0
 _ADDRESSES: Final = 1_024
 _ALL: Final = 10  # times as many attempts from all addresses
+_LONGEST: Final = 512  # characters of a cookie
+_PARTS: Final = 4  # of a signed one: the id, its end in seconds since 1970, the token's name, the signature
+_PURPOSE: Final = b"stable_openai status login "
 _LENGTH: Final = 43  # characters of an id
 
 
@@ -58,9 +62,10 @@ class Session:
 class Sessions:
     """The logins that hold, by what their cookie is hashed to: the ids themselves are with their bearers alone."""
 
-    def __init__(self, options: StatusOptions, clock: Clock) -> None:
+    def __init__(self, options: StatusOptions, clock: Clock, tokens: Tokens) -> None:
         self._options = options
         self._clock = clock
+        self._secrets = {token.name: token.secret.encode() for token in tokens} if options.shared else {}
         self._known: dict[bytes, Session] = {}  # the oldest first
 
     def open(self, token: str) -> str:
@@ -72,13 +77,43 @@ class Sessions:
                 break
             del self._known[oldest]
         identity = new_id()
+        if self._options.shared:
+            identity = self._signed(f"{identity}~{int(self._clock.time() + self._options.session)}", token)
         self._known[_digest(identity)] = Session(token, now + self._options.session)
         return identity
 
     def find(self, identity: str) -> Session | None:
         """The login of a cookie, where it holds."""
         session = self._known.get(_digest(identity))
-        return session if session is not None and session.ends_at > self._clock.monotonic() else None
+        if session is None:
+            return self._of_another(identity)
+        return session if session.ends_at > self._clock.monotonic() else None
+
+    def has_shape(self, value: str) -> bool:
+        """Whether a cookie's value may be one of ours."""
+        head, _, rest = value.partition("~")
+        return is_id(head) and (not rest or (self._options.shared and len(value) <= _LONGEST))
+
+    def _signed(self, told: str, token: str) -> str:
+        """What other processes with the same tokens can check."""
+        told = f"{told}~{token.encode().hex()}"
+        return f"{told}~{hmac.new(self._secrets[token], _PURPOSE + told.encode(), hashlib.sha256).hexdigest()}"
+
+    def _of_another(self, identity: str) -> Session | None:
+        """The login of a cookie that another process has given."""
+        parts = identity.split("~")
+        if len(parts) != _PARTS or not parts[1].isdecimal():
+            return None
+        try:
+            token = bytes.fromhex(parts[2]).decode()
+        except ValueError:
+            return None
+        left = int(parts[1]) - self._clock.time()
+        if token not in self._secrets or left <= 0:
+            return None
+        if not hmac.compare_digest(self._signed("~".join(parts[:2]), token).encode(), identity.encode()):
+            return None
+        return Session(token, self._clock.monotonic() + left)
 
     def end(self, identity: str) -> None:
         """Log out."""
