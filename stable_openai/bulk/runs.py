@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import threading
 import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
@@ -117,6 +118,7 @@ class Run(_Handle[R], Iterator[R]):
     def __init__(self, job: Job, function: Callable[[Any], R], items: Iterable[Any]) -> None:
         super().__init__(job)
         self._crew = ThreadCrew(job, function, iter(items), self._governor)
+        self._turning = threading.RLock()  # another thread may close it while it begins
 
     def __iter__(self) -> Run[R]:
         return self
@@ -151,8 +153,8 @@ class Run(_Handle[R], Iterator[R]):
                 raise self._error
             return None
         try:
-            if self._watch is None:
-                self._begin()
+            if self._watch is None and not self._begin():
+                return None
             while (result := self._order.pop()) is None:
                 found = self._crew.done.get()
                 if found is END:
@@ -171,15 +173,22 @@ class Run(_Handle[R], Iterator[R]):
         self._crew.let_go(1)
         return result
 
-    def _begin(self) -> None:
-        self._job.begin()
-        watch = self._watched(self._crew)
-        self._crew.start()
-        watch.start()
+    def _begin(self) -> bool:
+        """Begin; False where it was closed meanwhile."""
+        with self._turning:
+            if self._over:
+                return False
+            self._job.begin()
+            watch = self._watched(self._crew)
+            self._crew.start()
+            watch.start()
+            return True
 
     def _finish(self) -> None:
-        self._over = True
-        if self._finalizer.detach() is not None:
+        with self._turning:
+            self._over = True
+            was_on = self._finalizer.detach() is not None
+        if was_on:
             if self._watch is None:
                 self._job.end()
             else:

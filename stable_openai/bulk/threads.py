@@ -72,17 +72,14 @@ class ThreadCrew:
         self._writer: Writer | None = None
 
     def start(self) -> None:
-        """Begin the work, where it was not stopped before."""
-        with self._lock:
-            if self._stopping.stopped:
-                return
-            self._context = contextvars.copy_context()
-            self._outer = stopping.current.get()
-            if self._outer is not None:
-                self._outer.add(self._leave_off)
-            if self._job.checkpoint is not None:
-                self._writer = Writer(self._job.checkpoint, self._written, self._break)
-            self.adapt(self._governor.target)
+        """Begin the work."""
+        self._context = contextvars.copy_context()
+        self._outer = stopping.current.get()
+        if self._outer is not None:
+            self._outer.add(self._leave_off)
+        if self._job.checkpoint is not None:
+            self._writer = Writer(self._job.checkpoint, self._written, self._break)
+        self.adapt(self._governor.target)
 
     # -- how many work
 
@@ -312,10 +309,8 @@ class ThreadCrew:
 
     def close(self) -> None:
         """Have on the disk what has ended; after ``stop``."""
-        with self._lock:
-            self._closed = True
-            writer = self._writer
+        self._closed = True
         if self._outer is not None:
             self._outer.discard(self._leave_off)
-        if writer is not None:
-            writer.close()
+        if self._writer is not None:
+            self._writer.close()

@@ -12,7 +12,7 @@ import weakref
 import pytest
 
 import stable_openai
-from stable_openai import ConfigurationError, KeyManager, KeyPool, Result, amap, stable
+from stable_openai import ConfigurationError, KeyManager, KeyPool, Result, Run, amap, stable
 from stable_openai.bulk import runs
 from stable_openai.bulk.governor import Governor
 from stable_openai.bulk.threads import ThreadCrew
@@ -552,16 +552,16 @@ def test_close_by_another_thread_while_it_begins(monkeypatch, tmp_path):
     """It does not begin then, and leaves neither a thread nor a lock."""
     path = tmp_path / "out.jsonl"
     run = smap(str, range(3), checkpoint=path)
-    start = ThreadCrew.start
+    begin = Run._begin
 
-    def start_later(crew):
+    def begin_late(run):
         closing = threading.Thread(target=run.close)
         closing.start()
         closing.join(PATIENCE)
-        start(crew)
+        return begin(run)
 
     with monkeypatch.context() as patched:
-        patched.setattr(ThreadCrew, "start", start_later)
+        patched.setattr(Run, "_begin", begin_late)
         assert list(run) == []
     assert list(smap(str, range(3), checkpoint=path)) == ["0", "1", "2"]
 

@@ -71,7 +71,9 @@ class Screen:
         import pyte
 
         kind = "dumb" if dumb else "xterm-256color"
-        environment = {**os.environ, "TERM": kind, "LC_ALL": "C.UTF-8"}
+        # On a busy machine the program may look at its terminal before that has been told its size.
+        size = {"COLUMNS": str(columns), "LINES": str(lines)}
+        environment = {**os.environ, "TERM": kind, "LC_ALL": "C.UTF-8", **size}
         self._screen = pyte.HistoryScreen(columns, lines, history=1000)
         self._screen.write_process_input = self.type  # it answers where the cursor is, as terminals do
         self._stream = pyte.ByteStream(self._screen)
