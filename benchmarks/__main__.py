@@ -1,4 +1,4 @@
-"""Run the benchmarks: ``python -m benchmarks [overhead] [goodput] [doors] [stores] [bulk] [import]``.
+"""Run the benchmarks: ``python -m benchmarks [overhead] [goodput] [doors] [stores] [bulk] [gateway] [import]``.
 
 Installs the peers in environments of their own, runs each section there, writes ``results/*.json``, prints tables and
 draws ``charts/*.svg``.
@@ -24,6 +24,7 @@ SECTIONS: Final = {
     "doors": "doors",
     "stores": "stores",
     "bulk": "bulk",
+    "gateway": "gateway",
     "import": "imports",
 }
 

@@ -216,11 +216,23 @@ def _bulk(found: dict[str, Any]) -> dict[str, str]:
     return pictures
 
 
+def _gateway(found: dict[str, Any]) -> dict[str, str]:
+    rows = found["rows"]
+    best = max(row["per_second"] for row in rows.values())
+    drawn = [
+        Row(name, row["per_second"] / best, 0.0, (f"{row['per_second']}/s", f"{row['added_ms']} ms"))
+        for name, row in rows.items()
+    ]
+    note = "One worker, 50 connections, a provider that answers at once; and what is added at a rate it is not full at."
+    return {"gateway": bars("Requests a second through a gateway", note, drawn, head=("a second", "added"))}
+
+
 _DRAWERS: Final = {
     "overhead": _overhead,
     "goodput": _goodput,
     "doors": _doors,
     "stores": _stores,
     "bulk": _bulk,
+    "gateway": _gateway,
     "import": _import,
 }

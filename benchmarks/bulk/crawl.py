@@ -132,6 +132,7 @@ class Night:
 
 
 if __name__ == "__main__":
-    night = Night(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000)
+    told = dict(zip(("requests", "minute"), map(float, sys.argv[1:]), strict=False))
+    night = Night(int(told.get("requests", 20_000)), told.get("minute", 60.0))
     for name, value in night.run().items():
         print(f"{name}: {value}")

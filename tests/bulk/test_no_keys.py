@@ -252,3 +252,119 @@ def test_waiting_threads_are_part_of_the_line(pool, clock):
         pause.wait(0.0005)
     clock.advance(60)
     assert list(run) == [2, 3]
+
+
+class RingingClock(ManualClock):
+    """Tells when a run has set an alarm."""
+
+    def __init__(self):
+        super().__init__()
+        self.set = threading.Semaphore(0)
+
+    def call_at(self, when, callback):
+        alarm = super().call_at(when, callback)
+        if "Crew." in callback.__qualname__:
+            self.set.release()
+        return alarm
+
+
+class OnceWithoutKey:
+    """Has no key for an item the first time, and for so long."""
+
+    def __init__(self):
+        self.calls = []
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def __call__(self, item):
+        self.calls.append(item)
+        if self.calls.count(item) == 1:
+            assert self.go_on.wait(PATIENCE)
+            raise NoKeyAvailable("none", retry_after=60.0)
+        return item
+
+
+def test_who_waits_for_the_moment_is_woken_by_it():
+    """All are asleep then, and nothing else happens."""
+    clock, fn = RingingClock(), OnceWithoutKey()
+    with KeyPool(["sk-ring-aaaaaaaaaaaaaaaaaaa"], clock=clock) as pool:
+        run = smap(fn, range(3), pool=pool, workers=3)
+        reader = threading.Thread(target=run.run)
+        reader.start()
+        assert clock.set.acquire(timeout=PATIENCE)
+        pause = threading.Event()
+        while len(fn.calls) < 3 or run._crew._idle < 3:
+            pause.wait(0.0005)
+        clock.advance(60.1)
+        reader.join(PATIENCE)
+        assert (run.report.answered, sorted(fn.calls)) == (3, [0, 0, 1, 1, 2, 2])
+
+
+def test_an_earlier_moment_comes_first():
+    """An alarm that was set for later does not keep what is due before."""
+    clock = RingingClock()
+    waits = iter([100.0, 10.0])
+    calls = []
+
+    def fn(item):
+        calls.append(item)
+        if len(calls) <= 2:
+            raise NoKeyAvailable("none", retry_after=next(waits))
+        return item
+
+    with KeyPool(["sk-ring-aaaaaaaaaaaaaaaaaaa"], clock=clock) as pool:
+        run = smap(fn, range(2), pool=pool, workers=1, order="completed")
+        reader = threading.Thread(target=lambda: found.append(next(run)))
+        found = []
+        reader.start()
+        assert clock.set.acquire(timeout=PATIENCE)
+        clock.advance(10.1)
+        reader.join(PATIENCE)
+        assert found == [1]
+        assert clock.set.acquire(timeout=PATIENCE)
+        clock.advance(100)
+        assert list(run) == [0]
+
+
+@pytest.mark.parametrize("kind", ["threads", "tasks"])
+def test_whoever_is_left_wakes_for_what_another_has_put_off(kind):
+    """One puts an item off, and leaves since there are too many: the other one, asleep till then, sees to it."""
+    clock, fn = RingingClock(), OnceWithoutKey()
+    with KeyPool(["sk-ring-aaaaaaaaaaaaaaaaaaa"], clock=clock) as pool:
+        if kind == "threads":
+            fn.go_on.clear()
+            run = smap(fn, range(1), pool=pool, workers=2, buffer=1)
+            reader = threading.Thread(target=run.run)
+            reader.start()
+            pause = threading.Event()
+            while not fn.calls or run._crew._idle < 1:
+                pause.wait(0.0005)
+            run._governor.target = 1
+            fn.go_on.set()
+            assert clock.set.acquire(timeout=PATIENCE)
+            clock.advance(60.1)
+            reader.join(PATIENCE)
+            assert run.report.answered == 1
+            return
+
+        async def main():
+            inside, go_on = asyncio.Event(), asyncio.Event()
+
+            async def afn(item):
+                inside.set()
+                await go_on.wait()
+                return fn(item)
+
+            run = amap(afn, range(1), pool=pool, workers=2, buffer=1, progress=False)
+            reader = asyncio.create_task(run.run())
+            await inside.wait()
+            while not run._crew._sleepers:
+                await asyncio.sleep(0)
+            run._governor.target = 1
+            go_on.set()
+            while not clock.set.acquire(blocking=False):
+                await asyncio.sleep(0)
+            clock.advance(60.1)
+            assert (await reader).answered == 1
+
+        asyncio.run(main())
