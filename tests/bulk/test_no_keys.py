@@ -30,6 +30,16 @@ def smap(fn, items, **options):
     return stable_openai.map(fn, items, **{"progress": False, **options})
 
 
+def all_asleep(run, count):
+    """Wait (without sleeping for a while) until so many threads of a run wait for work, or for an item's moment."""
+    pause = threading.Event()
+    for _ in range(20_000):
+        if run._crew._idle == count:
+            return
+        pause.wait(0.0005)
+    raise AssertionError(f"{run._crew._idle} are asleep, not {count}")
+
+
 @pytest.fixture
 def slow(clock):
     """One key, for a model that it may ask once a minute, and for others as often as one likes."""
@@ -73,9 +83,11 @@ def test_an_item_without_a_key_is_put_off_and_others_go_on(start, put_off):
         assert sorted(next(run) for _ in range(10)) == [("big", 0), *ITEMS[3:]]
         for _ in range(2):
             assert put_off.acquire(timeout=PATIENCE)
+        all_asleep(run, 2)
         clock.advance(60.1)
         assert next(run)[0] == "big"
         assert put_off.acquire(timeout=PATIENCE)  # the other one: the key may ask but once a minute
+        all_asleep(run, 2)
         clock.advance(60.1)
         assert next(run)[0] == "big"
         assert list(run) == []
@@ -292,9 +304,7 @@ def test_who_waits_for_the_moment_is_woken_by_it():
         reader = threading.Thread(target=run.run)
         reader.start()
         assert clock.set.acquire(timeout=PATIENCE)
-        pause = threading.Event()
-        while len(fn.calls) < 3 or run._crew._idle < 3:
-            pause.wait(0.0005)
+        all_asleep(run, 3)
         clock.advance(60.1)
         reader.join(PATIENCE)
         assert (run.report.answered, sorted(fn.calls)) == (3, [0, 0, 1, 1, 2, 2])
@@ -302,21 +312,24 @@ def test_who_waits_for_the_moment_is_woken_by_it():
 
 def test_an_earlier_moment_comes_first():
     """An alarm that was set for later does not keep what is due before."""
-    clock = RingingClock()
-    waits = iter([100.0, 10.0])
+    clock, go_on = RingingClock(), threading.Event()
     calls = []
 
     def fn(item):
         calls.append(item)
-        if len(calls) <= 2:
-            raise NoKeyAvailable("none", retry_after=next(waits))
-        return item
+        if calls.count(item) > 1:
+            return item
+        if item == 1:
+            assert go_on.wait(PATIENCE)
+        raise NoKeyAvailable("none", retry_after=10.0 if item else 100.0)
 
     with KeyPool(["sk-ring-aaaaaaaaaaaaaaaaaaa"], clock=clock) as pool:
-        run = smap(fn, range(2), pool=pool, workers=1, order="completed")
-        reader = threading.Thread(target=lambda: found.append(next(run)))
+        run = smap(fn, range(2), pool=pool, workers=2, buffer=2, order="completed")
         found = []
+        reader = threading.Thread(target=lambda: found.append(next(run)))
         reader.start()
+        assert clock.set.acquire(timeout=PATIENCE)  # for the later one
+        go_on.set()
         assert clock.set.acquire(timeout=PATIENCE)
         clock.advance(10.1)
         reader.join(PATIENCE)
@@ -336,9 +349,7 @@ def test_whoever_is_left_wakes_for_what_another_has_put_off(kind):
             run = smap(fn, range(1), pool=pool, workers=2, buffer=1)
             reader = threading.Thread(target=run.run)
             reader.start()
-            pause = threading.Event()
-            while not fn.calls or run._crew._idle < 1:
-                pause.wait(0.0005)
+            all_asleep(run, 1)
             run._governor.target = 1
             fn.go_on.set()
             assert clock.set.acquire(timeout=PATIENCE)
