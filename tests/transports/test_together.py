@@ -122,7 +122,8 @@ def test_nothing_stays_open(way, setting, asked, sockets):
         client.post(s.url, json=asked())
         client.stream(s.url, json=asked(stream=True))
     gc.collect()
-    assert sockets(s.sim) <= 2  # one is kept for the next request; and one where an answer was not read to its end in time
+    # One is kept for the next request; and one where an answer had not been read to its end in time.
+    assert sockets(s.sim) <= 2
     way.close()
     gc.collect()
     assert sockets(s.sim) == 0

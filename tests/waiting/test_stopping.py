@@ -46,6 +46,16 @@ def clock():
     return TellingClock()
 
 
+def asleep(stop):
+    """Wait (without sleeping for a while) until somebody waits under it."""
+    pause = threading.Event()
+    for _ in range(20_000):
+        if stop._wakes:
+            return
+        pause.wait(0.0005)
+    raise AssertionError("nobody waits")
+
+
 def under(stop, function):
     """Call a function in a context whose calls ``stop`` stops."""
 
@@ -85,12 +95,12 @@ def test_who_comes_later_does_not_wait_at_all(make_pool, in_thread):
     running.settle()
 
 
-def test_what_was_handed_over_meanwhile_is_used(make_pool, in_thread, until):
+def test_what_was_handed_over_meanwhile_is_used(make_pool, in_thread):
     """A key that had come before the word did is taken, and given back by whoever has it."""
     pool, stop = make_pool(max_concurrency=1), stopping.Stopping()
     running = pool.acquire()
     waiting = in_thread(under(stop, pool.acquire))
-    until(pool, 1)
+    asleep(stop)
     running.settle()
     stop.stop()
     waiting.join().settle()
