@@ -126,7 +126,6 @@ def test_who_rests_in_back_off_wakes(make_pool, in_thread, clock):
     assert clock.alarms[-1].cancelled
 
 
-@pytest.mark.in_memory  # the others set alarms of their own on the clock
 def test_a_rest_that_nobody_stops_is_as_long_as_ever(make_pool, in_thread, clock):
     """The second attempt comes when the clock says so."""
     answers = iter([Refused(500)])
