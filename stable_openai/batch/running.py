@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from stable_openai.bulk.checkpoint import Checkpoint
+from stable_openai.bulk.hiding import hider_of
 from stable_openai.bulk.job import Job
 from stable_openai.bulk.runs import AsyncRun
 from stable_openai.bulk.settings import Settings
 from stable_openai.errors import ConfigurationError
-from stable_openai.masking import mask
-from stable_openai.verdict._masking import mask_secrets
 
 from .form import BatchForm
 from .output import body_of, usage_of
@@ -20,7 +19,6 @@ from .sending import Sender
 from .tables import TABLES, write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from stable_openai.bulk.checkpoint import RetryFailed
@@ -81,7 +79,7 @@ class Batch:
         self._plan = plan
         self._budget = budget
         self._pool = pool
-        self._form = BatchForm(_cleaner(pool))
+        self._form = BatchForm(hider_of(pool))
         settings = Settings(
             workers=plan.workers,
             order="completed",
@@ -172,13 +170,3 @@ def working_file(output: Path) -> Path:
     raise ConfigurationError(
         "--output", f"must end in .jsonl, {', '.join(f'.{kind}' for kind in TABLES)}, which {output.name!r} does not"
     )
-
-
-def _cleaner(pool: KeyPool) -> Callable[[str], str]:
-    def clean(text: str) -> str:
-        for key in pool.keys:
-            if key.secret in text:
-                text = text.replace(key.secret, mask(key.secret))
-        return mask_secrets(text)
-
-    return clean
