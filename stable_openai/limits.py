@@ -144,6 +144,9 @@ def _windows_of(limits: Limits, scale: float, *, pace: bool) -> tuple[Window, ..
     return tuple(sorted(found, key=lambda window: window.seconds or DAY))
 
 
+_NONE: Final = Limits()  # frozen, so one for all keys that say nothing
+
+
 def as_limits(value: Limits | Mapping[str, Any] | None, where: str = "limits") -> Limits:
     """Make ``Limits`` of themselves, of None, or of a mapping of its fields (as a TOML file has them).
 
@@ -151,7 +154,7 @@ def as_limits(value: Limits | Mapping[str, Any] | None, where: str = "limits") -
         ConfigurationError: A field is unknown or wrong.
     """
     if value is None:
-        return Limits()
+        return _NONE
     if isinstance(value, Limits):
         return value
     if not isinstance(value, Mapping):

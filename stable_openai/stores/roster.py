@@ -72,11 +72,14 @@ class Roster:
     def add(self, entries: Iterable[tuple[Key, str, Limits]]) -> None:
         """Add keys under names that are new, with the limits of each."""
         added = []
+        noted: Limits | None = None  # those that keys have in common are looked at once
         for key, name, limits in entries:
             member = Member(key, index=self.next_index, name=name, limits=limits, habits=self.habits)
             self.next_index += 1
             self.members[name] = member
-            self._note(limits, key.model_limits)
+            if limits is not noted or key.model_limits:
+                self._note(limits, key.model_limits)
+                noted = limits
             self._place(member)
             added.append(member)
         self._enlist(added)
