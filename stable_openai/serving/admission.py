@@ -1,17 +1,20 @@
 """Whether the bearer of a token may have one more request now: its limits, counted as a key's are.
 
 Each token with limits has a pool of one key, itself: so its windows are those that keys have, and workers that share a
-store share them.
+store share them. In the store it has a namespace of its own, beside that of the keys: neither has to read the other's
+counts along, nor does one's strategy become the other's.
 """
 
 from __future__ import annotations
 
 import math
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from stable_openai.errors import NoKeyAvailable, RequestTooLarge, StableError
 from stable_openai.keys import Key
 from stable_openai.pool.pool import KeyPool
+from stable_openai.stores.opening import beside
 from stable_openai.stores.protocol import Ask, Outcome
 
 if TYPE_CHECKING:
@@ -79,9 +82,11 @@ class Admissions:
     """
 
     def __init__(self, tokens: Iterable[Token], *, store: str = "memory://", clock: Clock | None = None) -> None:
-        options = {"store": store} if clock is None else {"store": store, "clock": clock}
+        options = {} if clock is None else {"clock": clock}
         self._pools = {
-            token.name: KeyPool([Key(token.secret, name=token.name, limits=token.limits)], **options)
+            token.name: KeyPool(
+                [Key(token.secret, name=token.name, limits=token.limits)], store=_store_of(token, store), **options
+            )
             for token in tokens
             if token.limits
         }
@@ -129,10 +134,14 @@ class Admissions:
             pool.close()
 
 
+def _store_of(token: Token, store: str) -> str:
+    return beside(store, f"token.{blake2b(token.name.encode(), digest_size=8).hexdigest()}")
+
+
 def _headers_of(pool: KeyPool) -> dict[str, str]:
-    """The tightest window of requests and of tokens, by what is left of it."""
+    """The tightest window of requests and of tokens, by what is left of it as far as is known without asking."""
     headers: dict[str, str] = {}
-    windows = [window for key in pool.status() for lane in key.lanes for window in lane.windows]
+    windows = [window for key in pool.store.snapshot(fresh=False) for lane in key.lanes for window in lane.windows]
     for what, word in _SHOWN.items():
         ours = [window for window in windows if window.what == what]
         if ours:

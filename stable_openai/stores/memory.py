@@ -237,7 +237,7 @@ class MemoryStore:
         """Whether any limit that was told is about tokens."""
         return self._roster.counts_tokens
 
-    def snapshot(self) -> list[KeyStatus]:
+    def snapshot(self, *, fresh: bool = True) -> list[KeyStatus]:  # noqa: ARG002  # it always is
         """The state of each key."""
         with self._lock:
             return self._engine.snapshot(self._now())

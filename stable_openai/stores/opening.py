@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from stable_openai.errors import ConfigurationError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .shared.journal import Journal
     from .shared.store import SharedStore
 
-__all__ = ["MEMORY", "AnyStore", "check_store", "make_journal", "namespace_of", "open_store", "shown"]
+__all__ = ["MEMORY", "AnyStore", "beside", "check_store", "make_journal", "namespace_of", "open_store", "shown"]
 
 AnyStore: TypeAlias = "MemoryStore | SharedStore"
 MEMORY: Final = "memory://"
@@ -47,6 +47,21 @@ def check_store(url: object) -> str:
             "store", "must begin with memory://, sqlite:///, redis://, rediss:// or redis+cluster://"
         )
     return url
+
+
+def beside(url: str, name: str) -> str:
+    """The URL of a pool of its own at the same place: ``name`` is put behind the namespace.
+
+    Args:
+        url: A URL that ``check_store`` has passed.
+        name: Letters, digits, ``.``, ``_`` and ``-``.
+    """
+    if url == MEMORY:
+        return url
+    place, _, query = url.partition("?")
+    told = dict(parse_qsl(query, keep_blank_values=True))
+    told["namespace"] = f"{told.get('namespace', 'default')}.{name}"
+    return f"{place}?{urlencode(told)}"
 
 
 def open_store(url: str, clock: Clock, options: Any) -> AnyStore:

@@ -220,8 +220,8 @@ class Store(Protocol):
     def rest(self, name: str, effect: Effect, model: str | None = None) -> list[Change]:
         """Make a lane of this key rest."""
 
-    def snapshot(self) -> list[KeyStatus]:
-        """The state of each key."""
+    def snapshot(self, *, fresh: bool = True) -> list[KeyStatus]:
+        """The state of each key; if it need not be ``fresh``, as far as this process has heard, without waiting."""
 
     def reasons(self, model: str | None, tokens: int = 0) -> dict[str, str]:
         """Why each key is out for this model, by name; keys that are not out are left out."""

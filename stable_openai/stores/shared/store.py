@@ -320,9 +320,13 @@ class SharedStore:
         """How many workers share the pool, as far as this one has heard."""
         return len(self._link.replica.workers)
 
-    def snapshot(self) -> list[KeyStatus]:
-        """The state of each key that this pool holds, by the store's own word: this waits for it, even in a task."""
-        if not self._speaker.closed:
+    def snapshot(self, *, fresh: bool = True) -> list[KeyStatus]:
+        """The state of each key that this pool holds.
+
+        If it is to be ``fresh``, that is the store's own word: this waits for it, even in a task. Else it is what this
+        process has heard.
+        """
+        if fresh and not self._speaker.closed:
             self._speaker.do(Op("beat"))
         now = self._link.now()
         return statuses_of(self._speaker.look_at(lambda engine: engine.snapshot(now)), self._keys)
