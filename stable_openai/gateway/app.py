@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from stable_openai.pool.pool import KeyPool
+    from stable_openai.serving import Siblings
+
+    from .status import StatusOptions
 
 __all__ = ["create_app", "serve"]
 
@@ -46,7 +49,13 @@ _logger = logging.getLogger("stable_openai.gateway.http")
 _logger.addFilter(_WithoutWords())
 
 
-def create_app(pool: KeyPool, options: GatewayOptions | None = None) -> web.Application:
+def create_app(
+    pool: KeyPool,
+    options: GatewayOptions | None = None,
+    *,
+    status: StatusOptions | None = None,
+    siblings: Siblings | None = None,
+) -> web.Application:
     """Make the gateway's application: ``/v1/…``, ``/healthz``, ``/readyz``, ``/metrics`` and ``/status``.
 
     More routes may be added before it is served; its state is ``app[GATEWAY]``. The pool stays the caller's to close.
@@ -56,6 +65,8 @@ def create_app(pool: KeyPool, options: GatewayOptions | None = None) -> web.Appl
     Args:
         pool: Where keys come from.
         options: How it behaves.
+        status: How its status page behaves.
+        siblings: The other workers of the same gateway, if any.
     """
     gateway = Gateway(pool, options or GatewayOptions())
     app = web.Application(logger=_logger)
@@ -65,7 +76,7 @@ def create_app(pool: KeyPool, options: GatewayOptions | None = None) -> web.Appl
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", ready)
     app.router.add_get("/metrics", metrics)
-    add_status_page(app)
+    add_status_page(app, status, siblings)
     app.router.add_route("*", "/v1", gateway.handle, expect_handler=_expect)
     app.router.add_route("*", "/v1/{target:.*}", gateway.handle, expect_handler=_expect)
     app.router.add_route("*", "/{target:.*}", nothing, expect_handler=_expect)

@@ -17,7 +17,7 @@ from .headers import PSEUDONYM, for_provider
 from .metrics import make_metrics
 from .passage import Passage
 from .relaying import ClientLeft
-from .seen import Seen, log_access
+from .seen import LEFT, Seen, log_access
 from .upstream import Outgoing, Upstream
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ __all__ = ["GATEWAY", "Gateway"]
 
 _logger = logging.getLogger("stable_openai.gateway")
 _ROOT: Final = "/v1"
-_LEFT: Final = 499  # what servers write in their logs where the client has gone
 _DOTS: Final = frozenset({".", ".."})
 _REFLECTED: Final = frozenset({"TRACE", "CONNECT"})  # the first would send the key back (RFC 9110, 9.3.8)
 _CREDENTIALS: Final = ("api-key", "x-api-key")  # besides Authorization
@@ -51,7 +50,7 @@ class Gateway:
         self.pool = pool
         self.options = options
         self.patience = Patience(max_wait=options.max_wait, timeout=options.timeout)
-        self.metrics = make_metrics(pool)
+        self.metrics = make_metrics()
         self.draining = False
         self.in_flight = 0
         self._admissions = Admissions(options.tokens, store=options.token_store)
@@ -92,14 +91,14 @@ class Gateway:
             response = refused.response()
         except ClientLeft:
             response = _gone(http)
-            seen.status = _LEFT
+            seen.status = LEFT
         except Exception as error:  # noqa: BLE001  # nothing of it is for the client
             # Without its words: they may hold anything.
             _logger.error("a request has failed here: %s\n%s", type(error).__name__, _where(error))  # noqa: TRY400
             response = Refused(500, "internal_error", "The gateway itself has failed.", closes=True).response()
         finally:
             self.in_flight -= 1
-            seen.status = seen.status or (_LEFT if response is None else response.status)
+            seen.status = seen.status or (LEFT if response is None else response.status)
             self.metrics.ended(seen)
             log_access(seen)
         if not response.prepared:
@@ -206,7 +205,7 @@ def _gone(http: web.Request) -> web.Response:
     """What aiohttp is to be given where nobody listens any more."""
     if http.transport is not None:
         http.transport.abort()
-    return web.Response(status=_LEFT)
+    return web.Response(status=LEFT)
 
 
 def _where(error: Exception) -> str:

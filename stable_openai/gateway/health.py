@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from stable_openai.errors import StableError
+
 from .errors import Refused
 from .gateway import GATEWAY
+from .status import STATUS
 
 if TYPE_CHECKING:
     from .seen import Seen
@@ -15,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["alive", "metrics", "nothing", "ready"]
 
 _USABLE: Final = frozenset({"open", "cooling down"})  # a cooldown ends by itself, within minutes at most
+_READY: Final = "ready"
 _CACHED: Final = {"Cache-Control": "no-store"}
 
 
@@ -26,9 +31,16 @@ async def alive(http: web.Request) -> web.Response:  # noqa: ARG001  # as aiohtt
 async def ready(http: web.Request) -> web.Response:
     """``/readyz``: a key is usable, and it is not shutting down."""
     gateway = http.app[GATEWAY]
-    usable = sum(key.standing in _USABLE for key in gateway.pool.status())
-    state = "draining" if gateway.draining else "ready" if usable else "no key is usable"
-    status = 200 if state == "ready" else 503
+    try:
+        board = await http.app[STATUS].watch.board()
+    except StableError:
+        return _readiness("the store can't be reached", 0)
+    usable = sum(row.status.standing in _USABLE for row in board.rows.values())
+    return _readiness("draining" if gateway.draining else _READY if usable else "no key is usable", usable)
+
+
+def _readiness(state: str, usable: int) -> web.Response:
+    status = 200 if state == _READY else 503
     return web.json_response({"status": state, "usable_keys": usable}, status=status, headers=_CACHED)
 
 
@@ -37,7 +49,12 @@ async def metrics(http: web.Request) -> web.StreamResponse:
     gateway = http.app[GATEWAY]
     try:
         gateway.admit(http)
-        found = gateway.metrics.text()
+        try:
+            board = await http.app[STATUS].watch.board()
+            keys = [row.status for row in board.rows.values()]
+        except StableError:
+            keys = []  # what is counted here can be told all the same
+        found = await asyncio.to_thread(gateway.metrics.text, keys)  # of thousands of keys it takes its time
         if found is None:
             raise Refused(501, "no_metrics", "Metrics need prometheus_client: pip install 'stable-openai[metrics]'.")
     except Refused as refused:

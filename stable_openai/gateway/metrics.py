@@ -7,9 +7,9 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from stable_openai.pool.pool import KeyPool
+    from stable_openai.stores.snapshots import KeyStatus
 
     from .seen import Seen
 
@@ -31,8 +31,15 @@ class NoMetrics:
     def ended(self, seen: Seen) -> None:
         """A request is over."""
 
-    def text(self) -> tuple[bytes, str] | None:
-        """What is to be read, and its type; None: there is nothing."""
+    def waits(self, change: int) -> None:
+        """So many more requests wait for a key."""
+
+    def text(self, keys: Sequence[KeyStatus]) -> tuple[bytes, str] | None:  # noqa: ARG002  # as the other's
+        """What is to be read, of all workers, and its type; None: there is nothing.
+
+        Args:
+            keys: The keys' state.
+        """
         return None
 
 
@@ -40,11 +47,10 @@ class Metrics(NoMetrics):
     """Counts, in a registry of its own.
 
     Args:
-        pool: Whose keys are shown.
         library: ``prometheus_client``.
     """
 
-    def __init__(self, pool: KeyPool, library: Any) -> None:
+    def __init__(self, library: Any) -> None:
         self._library = library
         self._registry = registry = library.CollectorRegistry()
         name = "stable_openai_gateway"
@@ -61,9 +67,10 @@ class Metrics(NoMetrics):
         self._flying = library.Gauge(
             f"{name}_in_flight", "Requests that are under way.", registry=registry, multiprocess_mode="livesum"
         )
+        self._waiting = library.Gauge(
+            f"{name}_waiting", "Requests that wait for a key.", registry=registry, multiprocess_mode="livesum"
+        )
         self._made: dict[Any, Any] = {}  # looking labels up costs more than counting
-        self._keys = _Keys(pool)
-        registry.register(self._keys)
 
     def attempt(self, key: str, verdict: str) -> None:
         self._child(self._attempts, key, verdict).inc()
@@ -77,51 +84,49 @@ class Metrics(NoMetrics):
         self._child(self._requests, route, str(seen.status), seen.token).inc()
         self._child(self._seconds, route).observe(seen.seconds)
 
+    def waits(self, change: int) -> None:
+        self._waiting.inc(change)
+
     def _child(self, metric: Any, *labels: str) -> Any:
         found = self._made.get((metric, labels))
         if found is None:
             found = self._made[metric, labels] = metric.labels(*labels)
         return found
 
-    def text(self) -> tuple[bytes, str] | None:
-        registry = self._registry
+    def text(self, keys: Sequence[KeyStatus]) -> tuple[bytes, str] | None:
+        counted = self._registry
         if _WORKERS in os.environ:
-            registry = self._library.CollectorRegistry()
-            meeting: Any = importlib.import_module("prometheus_client.multiprocess")
-            meeting.MultiProcessCollector(registry)
-            registry.register(self._keys)
-        return self._library.generate_latest(registry), self._library.CONTENT_TYPE_LATEST
+            counted = self._library.CollectorRegistry()
+            importlib.import_module("prometheus_client.multiprocess").MultiProcessCollector(counted)
+        looked_up = self._library.CollectorRegistry()
+        looked_up.register(_Keys(keys))
+        text = self._library.generate_latest(counted) + self._library.generate_latest(looked_up)
+        return text, self._library.CONTENT_TYPE_LATEST
 
 
 class _Keys:
-    """The keys' state, looked up when it is asked for."""
+    """The keys' state, as it was looked up for this."""
 
-    def __init__(self, pool: KeyPool) -> None:
-        self._pool = pool
+    def __init__(self, keys: Sequence[KeyStatus]) -> None:
+        self._keys = keys
         self._gauge: Callable[..., Any] = importlib.import_module("prometheus_client.core").GaugeMetricFamily
-
-    def describe(self) -> list[Any]:
-        return []  # nothing is looked up when it is registered
 
     def collect(self) -> Iterator[Any]:
         name = "stable_openai_key"
         standing = self._gauge(f"{name}_standing", "1 for the state that a key is in.", labels=["key", "standing"])
         flying = self._gauge(f"{name}_in_flight", "Calls that run under a key.", labels=["key"])
         left = self._gauge(f"{name}_rest_seconds", "Seconds until a key may be used again.", labels=["key"])
-        for key in self._pool.status():
+        for key in self._keys:
             standing.add_metric([key.name, key.standing], 1)
             flying.add_metric([key.name], key.in_flight)
             left.add_metric([key.name], key.seconds_left)
         yield from (standing, flying, left)
-        waiting = self._gauge("stable_openai_gateway_waiting", "Requests that wait for a key.")
-        waiting.add_metric([], len(self._pool.line))
-        yield waiting
 
 
-def make_metrics(pool: KeyPool) -> NoMetrics:
+def make_metrics() -> NoMetrics:
     """Metrics, where ``prometheus_client`` is installed."""
     try:
         library = importlib.import_module("prometheus_client")
     except ImportError:
         return NoMetrics()
-    return Metrics(pool, library)
+    return Metrics(library)

@@ -78,15 +78,20 @@ class Passage:
         """
         attempts = self._call.attempts()
         while True:
+            self._gateway.metrics.waits(1)
             try:
                 attempt = await anext(attempts)
             except (StableError, _RefusedEverywhere) as error:
-                return await self._without_key(error)
+                ended: Exception = error
+                break
+            finally:
+                self._gateway.metrics.waits(-1)
             self._seen.attempts += 1
             self._seen.key = attempt.grant.name
             answer = await self._try(attempt)
             if answer is not None:
                 return answer
+        return await self._without_key(ended)
 
     async def _try(self, attempt: Attempt) -> web.StreamResponse | None:
         """Make one attempt; None: another one is to be made."""

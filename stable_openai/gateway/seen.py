@@ -13,8 +13,9 @@ from stable_openai.verdict._masking import mask_secrets
 if TYPE_CHECKING:
     from aiohttp import web
 
-__all__ = ["Seen", "log_access"]
+__all__ = ["LEFT", "Seen", "log_access"]
 
+LEFT: Final = 499  # what servers write in their logs where the client has gone
 _logger = logging.getLogger("stable_openai.access")
 _LONGEST: Final = 500  # characters of a path
 # What routes are called in metrics: a path's own name would let clients make up any number of them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 import time
 from contextlib import ExitStack
@@ -147,3 +148,22 @@ def terminal(folder, request):
         screen.close()
         for key in KEYS:
             assert key.encode() not in screen.raw
+
+
+@pytest.fixture
+def serving(provider, monkeypatch):
+    """``serving("--gateway", "localhost:0")``: a server in another process, and the lines that it says."""
+    provider()
+    started = []
+
+    def serving(*arguments):
+        command = [sys.executable, "-m", "stable_openai", "serve", *arguments]
+        child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        started.append(child)
+        return child
+
+    yield serving
+    for child in started:
+        child.kill()
+        child.wait()
+        child.stderr.close()

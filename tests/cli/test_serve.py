@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import re
 import signal
-import socket
-import subprocess
 import sys
-import urllib.request
 
 import pytest
 
 from stable_openai.cli.serve.settings import Settings
 from stable_openai.errors import ConfigurationError
 from tests.cli.conftest import KEYS
+from tests.cli.servers import CHAT, ask, said
 
 pytest.importorskip("grpc")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and ports as POSIX has them")
@@ -32,43 +27,6 @@ def _loggers_as_before():
         logger.setLevel(level)
         logger.handlers[:] = handlers
         logger.propagate = propagate
-
-
-@pytest.fixture
-def serving(provider, monkeypatch):
-    """``serving("--gateway", "localhost:0")``: a server in another process, and the lines that it says."""
-    provider()
-    started = []
-
-    def serving(*arguments):
-        command = [sys.executable, "-m", "stable_openai", "serve", *arguments]
-        child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        started.append(child)
-        return child
-
-    yield serving
-    for child in started:
-        child.kill()
-        child.wait()
-        child.stderr.close()
-
-
-def said(child, pattern):
-    """What a server says, up to the line that this is in."""
-    for line in child.stderr:
-        found = re.search(pattern, line)
-        if found:
-            return found
-    raise AssertionError(f"it never said {pattern!r}")
-
-
-def ask(url, body, **headers):
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        return json.loads(answer.read())
-
-
-CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello!"}]}
 
 
 @posix
@@ -87,25 +45,6 @@ def test_all_three_at_once(serving):
     assert child.wait(30) == 0
     assert "stopping" in rest
     assert not any(key in rest for key in KEYS)
-
-
-@posix
-def test_workers_share_a_port_and_a_store(serving, tmp_path):
-    """One that dies is replaced; a signal ends them all."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"127.0.0.1:{port}"
-    child = serving("--gateway", address, "--workers", "2", "--store", f"sqlite:///{tmp_path}/keys.db")
-    first, second = (said(child, r"worker (\d+) serves")[1] for _ in range(2))
-    assert ask(f"http://{address}/v1/chat/completions", CHAT)["choices"]
-    os.kill(int(first), signal.SIGKILL)
-    assert said(child, rf"worker {first} has ended")
-    assert said(child, r"worker (\d+) serves")[1] not in {first, second}
-    assert ask(f"http://{address}/v1/chat/completions", CHAT)["choices"]
-    child.send_signal(signal.SIGTERM)
-    child.stderr.read()
-    assert child.wait(30) == 0
 
 
 def test_what_is_refused_at_the_start(run, provider, tmp_path):

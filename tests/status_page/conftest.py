@@ -15,7 +15,6 @@ from stable_openai import KeyPool
 from stable_openai.clock import ManualClock
 from stable_openai.gateway import GATEWAY, GatewayOptions, create_app, serve
 from stable_openai.gateway.status import STATUS
-from stable_openai.gateway.status.routes import Status
 from stable_openai.gateway.status.settings import StatusOptions
 from stable_openai.serving import Address, Tokens
 
@@ -47,7 +46,7 @@ class Running:
 
     async def beat(self):
         """Let the time of a heartbeat pass; there is a look in it, or two where something has happened."""
-        for seconds in (0.3, self.status.watch.period):
+        for seconds in (self.status.watch.gap + 0.05, self.status.watch.period):
             await self.rested()
             self.clock.advance(seconds)
         await self.rested()
@@ -69,13 +68,20 @@ async def start():
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(
-            keys=KEYS, *, tokens=(), status=None, base_url="http://127.0.0.1:9/v1", clock=None, **pool_options
+            keys=KEYS,
+            *,
+            tokens=(),
+            status=None,
+            siblings=None,
+            base_url="http://127.0.0.1:9/v1",
+            clock=None,
+            **pool_options,
         ):
             clock = clock or PacedClock()
             pool = await stack.enter_async_context(KeyPool(keys, clock=clock, **pool_options))
-            app = create_app(pool, GatewayOptions(base_url=base_url, tokens=Tokens(tokens)))
-            if status is not None:
-                app[STATUS] = Status(app, status)
+            app = create_app(
+                pool, GatewayOptions(base_url=base_url, tokens=Tokens(tokens)), status=status, siblings=siblings
+            )
             (address,) = await stack.enter_async_context(serve(app, Address("127.0.0.1", 0), drain=5.0))
             return Running(app, pool, clock, address)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -248,6 +249,25 @@ async def test_nothing_secret_is_logged(start, client, caplog):
     assert not re.search(r"status-(secret|token|wrong)-", caplog.text)
 
 
+async def test_the_access_log(start, client, caplog):
+    """Each request to the page has its line, with the name of who has sent it; no token, cookie or query is in it."""
+    caplog.set_level("INFO", "stable_openai.access")
+    running = await start(tokens=OPS)
+    await log_in(client, running)
+    await load(client, running, "/status?q=key")
+    await press(client, running, "park", "nobody")
+    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "stable_openai.access"]
+    assert [(line["method"], line["path"], line["status"], line["token"]) for line in lines] == [
+        ("GET", "/status", 401, ""),
+        ("POST", "/status/login", 303, ""),
+        ("GET", "/status", 200, "ops"),
+        ("GET", "/status", 200, "ops"),
+        ("POST", "/status/keys/nobody/park", 404, "ops"),
+    ]
+    assert lines[2]["sent"] > 1_000
+    assert not re.search(r"status-(secret|token|wrong)-|q=key|csrf", caplog.text)
+
+
 def test_attempts_are_bounded_in_memory():
     """However many addresses there are."""
     from stable_openai.clock import ManualClock
@@ -257,21 +277,3 @@ def test_attempts_are_bounded_in_memory():
         attempts.failed(f"10.0.{number // 256}.{number % 256}")
     assert len(attempts._by_address) == 1_024
     assert attempts.wait("192.0.2.1") > 0, "there were too many in all"
-
-
-async def test_a_login_holds_in_all_workers(start, client):
-    """Processes with the same tokens share logins, without a word between them; a cookie that was changed is none."""
-    first, second = [await start(tokens=OPS, status=StatusOptions(shared=True, session=100)) for _ in range(2)]
-    _, _, headers = await log_in(client, first)
-    name, _, value = headers["Set-Cookie"].split(";")[0].partition("=")
-    here = name.replace(str(first.address.port), str(second.address.port))
-    client.cookie_jar.clear()
-    assert (await load(client, second, headers={"Cookie": f"{here}={value}"}))[0] == 200
-    parts = value.split("~")
-    forged = ["~".join([parts[0], str(int(parts[1]) + 1), *parts[2:]]), "~".join([*parts[:3], "0" * 64]), parts[0]]
-    for wrong in forged:
-        client.cookie_jar.clear()
-        assert (await load(client, second, headers={"Cookie": f"{here}={wrong}"}))[0] == 401
-    second.clock.advance(101)
-    client.cookie_jar.clear()
-    assert (await load(client, second, headers={"Cookie": f"{here}={value}"}))[0] == 401

@@ -12,6 +12,9 @@ import click
 
 from stable_openai.cli.opening import open_pool
 from stable_openai.errors import ConfigurationError
+from stable_openai.serving import Siblings
+
+from .workers import socket_of_worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,7 +45,7 @@ async def serve(settings: Settings) -> None:
             if pool is not None:
                 running.push_async_callback(pool.aclose)
             if settings.gateway:
-                await running.enter_async_context(_gateway(settings, pool, tokens))
+                await running.enter_async_context(_gateway(settings, pool, tokens, over))
             if settings.grpc or settings.http:
                 await running.enter_async_context(_chat_service(settings, pool, tokens))
             await over.wait()
@@ -63,24 +66,29 @@ def _pool(settings: Settings, *, needed: bool) -> KeyPool | None:
 
 
 @contextlib.asynccontextmanager
-async def _gateway(settings: Settings, pool: KeyPool | None, tokens: Tokens) -> AsyncIterator[None]:
+async def _gateway(
+    settings: Settings, pool: KeyPool | None, tokens: Tokens, over: asyncio.Event
+) -> AsyncIterator[None]:
     from stable_openai.gateway.app import create_app
     from stable_openai.gateway.app import serve as listen
     from stable_openai.gateway.options import GatewayOptions
-    from stable_openai.gateway.status import STATUS, StatusOptions
-    from stable_openai.gateway.status.routes import Status
+    from stable_openai.gateway.status import StatusOptions
 
     assert pool is not None  # noqa: S101  # the gateway has been refused without
     base_url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or _BASE_URL
     options = GatewayOptions(
         base_url=base_url, tokens=tokens, token_store=settings.store or "memory://", max_wait=settings.max_wait
     )
-    app = create_app(pool, options)
-    admins = settings.admins or None
-    told = StatusOptions(admins=admins, behind_proxy=settings.behind_proxy, shared=settings.is_worker)
-    app[STATUS] = Status(app, told)
+    status = StatusOptions(admins=settings.admins or None, behind_proxy=settings.behind_proxy)
+    siblings = Siblings() if settings.is_worker else None
+    app = create_app(pool, options, status=status, siblings=siblings)
     address = settings.address("gateway")
-    async with listen(app, address, reuse_port=settings.is_worker, drain=settings.drain) as found:
+    async with contextlib.AsyncExitStack() as stack:
+        if siblings is not None:
+            await stack.enter_async_context(siblings.connected(socket_of_worker(), orphaned=over.set))
+        found = await stack.enter_async_context(
+            listen(app, address, reuse_port=settings.is_worker, drain=settings.drain)
+        )
         if settings.is_worker:
             click.echo(f"worker {os.getpid()} serves on http://{found[0]}", err=True)
         else:

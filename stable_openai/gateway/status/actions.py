@@ -16,8 +16,11 @@ from .document import confirm_page, login_page
 from .sessions import new_id
 
 if TYPE_CHECKING:
+    from stable_openai.pool.pool import KeyPool
+
     from .board import Board, Row
     from .guard import Caller
+    from .removal import Removal
     from .routes import Status
 
 __all__ = ["act", "ask", "log_in", "log_out"]
@@ -76,9 +79,11 @@ async def act(http: web.Request, status: Status) -> web.StreamResponse:
         return web.Response(text=confirm_page(row, caller.csrf), content_type="text/html")
     name = row.status.name
     try:
-        await asyncio.to_thread(_do, http, what, name)
+        await asyncio.to_thread(_do, http.app[GATEWAY].pool, status.removal, what, name)
     except KeyError:
         raise _no_such_key() from None
+    if what == "remove":
+        status.removal.tell(name)
     await status.watch.look()
     _say(caller, what, name)
     if "application/json" in http.headers.get("Accept", "") or caller.bearer:
@@ -86,14 +91,13 @@ async def act(http: web.Request, status: Status) -> web.StreamResponse:
     return _to_home(http)
 
 
-def _do(http: web.Request, what: str, name: str) -> None:
-    pool = http.app[GATEWAY].pool
+def _do(pool: KeyPool, removal: Removal, what: str, name: str) -> None:
     if what == "revive":
         pool.revive(name)
     elif what == "park":
         pool.park(name)
     else:
-        pool.remove(name)
+        removal.remove(name)
 
 
 def _say(caller: Caller, what: str, name: str) -> None:

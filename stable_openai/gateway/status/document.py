@@ -61,8 +61,8 @@ def confirm_page(row: Row, csrf: str) -> str:
         "<h1>Status of the gateway</h1>",
         f'<section class="narrow" aria-labelledby="ask"><h2 id="ask">Remove the key {name}?</h2>'
         f"<p>{name} (<code>{text(row.status.masked)}</code>) is taken out of use at once; calls that run with it go "
-        "on. It can't be undone here: the key comes back when the gateway is started again with it. To rest it for a "
-        "while, park it instead.</p>"
+        "on. It can't be undone here: the key comes back when the gateway is started again with it. Where gateways "
+        "share a store, it is out for all of them until it is revived. To rest it for a while, park it instead.</p>"
         f'<div class="row">{remove}<a href="/status">Keep it</a></div></section>',
     )
 

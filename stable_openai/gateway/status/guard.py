@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
@@ -18,11 +19,14 @@ from .sessions import Attempts, Sessions, csrf_of, is_csrf_of, new_id
 if TYPE_CHECKING:
     from stable_openai.clock import Clock
     from stable_openai.gateway.gateway import Gateway
+    from stable_openai.serving import Siblings
 
     from .settings import StatusOptions
 
-__all__ = ["Caller", "Guard"]
+__all__ = ["CALLER", "Caller", "Guard"]
 
+CALLER: ContextVar[str] = ContextVar("stable_openai.status.caller")
+"""The name of whoever has sent the request that is answered, for the log."""
 _COOKIE: Final = "stable_openai_status"
 _PATH: Final = "/status"
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -61,10 +65,11 @@ class Guard:
         gateway: Whose tokens open the page.
         options: Its options.
         clock: Where time comes from.
+        siblings: The other workers, if any.
     """
 
-    def __init__(self, gateway: Gateway, options: StatusOptions, clock: Clock) -> None:
-        self.sessions = Sessions(options, clock, gateway.options.tokens)
+    def __init__(self, gateway: Gateway, options: StatusOptions, clock: Clock, siblings: Siblings | None) -> None:
+        self.sessions = Sessions(options, clock, gateway.options.tokens, siblings)
         self._attempts = Attempts(options.attempts, clock)
         self._tokens = gateway.options.tokens
         self._options = options
@@ -88,9 +93,13 @@ class Guard:
         if not self.asks:
             return Caller(identity, not known, "local")
         if hdrs.AUTHORIZATION in http.headers:
-            return Caller(identity, new=False, name=self._bearer(http), bearer=True)
+            name = self._bearer(http)
+            CALLER.set(name)
+            return Caller(identity, new=False, name=name, bearer=True)
         session = self.sessions.find(identity) if known else None
-        return Caller(identity, not known, session.token if session is not None else "")
+        name = session.token if session is not None else ""
+        CALLER.set(name)
+        return Caller(identity, not known, name)
 
     def _bearer(self, http: web.Request) -> str:
         """Whose token stands in the header; wrong ones are counted as those of the form are."""

@@ -11,20 +11,25 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from stable_openai.gateway.gateway import GATEWAY
+from stable_openai.gateway.seen import LEFT, Seen, log_access
 
 from . import actions
 from .assets import HEADERS
 from .denied import Denied
 from .document import denied_page, login_page
 from .events import stream
-from .guard import Guard
+from .guard import CALLER, Guard
 from .page import status_page
+from .removal import Removal
 from .settings import StatusOptions
 from .views import View
 from .watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from stable_openai.gateway.gateway import Gateway
+    from stable_openai.serving import Siblings
 
 __all__ = ["STATUS", "Status", "add_status_page"]
 
@@ -39,28 +44,33 @@ class Status:
     Attributes:
         guard: Who may come in.
         watch: What is known of the pool.
+        removal: How keys are removed.
     """
 
-    def __init__(self, app: web.Application, options: StatusOptions) -> None:
-        gateway = app[GATEWAY]
-        self.guard = Guard(gateway, options, gateway.pool.clock)
+    def __init__(self, gateway: Gateway, options: StatusOptions, siblings: Siblings | None) -> None:
+        self.guard = Guard(gateway, options, gateway.pool.clock, siblings)
         self.watch = Watch(gateway.pool, options)
+        self.removal = Removal(gateway.pool, siblings)
 
 
 STATUS: Final = web.AppKey("status", Status)
 
 
-def add_status_page(app: web.Application, options: StatusOptions | None = None) -> None:
+def add_status_page(
+    app: web.Application, options: StatusOptions | None = None, siblings: Siblings | None = None
+) -> None:
     """Give a gateway's application ``/status``, before it is served.
 
     Args:
         app: An application that has its ``GATEWAY``.
         options: How the page behaves.
+        siblings: The other workers that serve the page at the same address, if any: logins, logouts and removals hold
+            in all of them.
 
     Raises:
         RuntimeError: It is served already.
     """
-    app[STATUS] = Status(app, options or StatusOptions())
+    app[STATUS] = Status(app[GATEWAY], options or StatusOptions(), siblings)
     app.cleanup_ctx.append(_running)
     app.on_shutdown.append(_end)
     for method, path, handler in (
@@ -106,7 +116,25 @@ def _answering(handler: Callable[[web.Request, Status], Awaitable[web.StreamResp
             response.headers.update(HEADERS)
         return response
 
-    return answer
+    async def logged(http: web.Request) -> web.StreamResponse:
+        seen = Seen(http)
+        seen.status = LEFT
+        CALLER.set("")
+        try:
+            response = await answer(http)
+            seen.status, seen.sent = response.status, _size_of(response)
+            return response
+        finally:
+            seen.token = CALLER.get()
+            log_access(seen)
+
+    return logged
+
+
+def _size_of(response: web.StreamResponse) -> int:
+    if isinstance(response, web.Response) and isinstance(response.body, bytes):
+        return len(response.body)
+    return response.body_length
 
 
 def _denied(http: web.Request, denied: Denied) -> web.Response:

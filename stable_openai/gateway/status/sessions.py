@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from stable_openai.clock import Clock
-    from stable_openai.serving import Tokens
+    from stable_openai.serving import Siblings, Tokens
 
     from .settings import StatusOptions
 
@@ -22,6 +22,7 @@ _ADDRESSES: Final = 1_024
 _ALL: Final = 10  # times as many attempts from all addresses
 _LONGEST: Final = 512  # characters of a cookie
 _PARTS: Final = 4  # of a signed one: the id, its end in seconds since 1970, the token's name, the signature
+_LEFT: Final = "logged out of the status page"  # what workers tell each other
 _PURPOSE: Final = b"stable_openai status login "
 _LENGTH: Final = 43  # characters of an id
 
@@ -60,13 +61,26 @@ class Session:
 
 
 class Sessions:
-    """The logins that hold, by what their cookie is hashed to: the ids themselves are with their bearers alone."""
+    """The logins that hold, by what their cookie is hashed to: the ids themselves are with their bearers alone.
 
-    def __init__(self, options: StatusOptions, clock: Clock, tokens: Tokens) -> None:
+    Where there are several workers, cookies are signed, so that a login holds in all of them at once; a logout is told.
+
+    Args:
+        options: How many there may be, and for how long.
+        clock: Where time comes from.
+        tokens: What cookies are signed with, where there are other workers.
+        siblings: Those, if any.
+    """
+
+    def __init__(self, options: StatusOptions, clock: Clock, tokens: Tokens, siblings: Siblings | None) -> None:
         self._options = options
         self._clock = clock
-        self._secrets = {token.name: token.secret.encode() for token in tokens} if options.shared else {}
+        self._siblings = siblings
+        self._secrets = {token.name: token.secret.encode() for token in tokens} if siblings is not None else {}
         self._known: dict[bytes, Session] = {}  # the oldest first
+        self._over: dict[bytes, float] = {}  # logged out, and until when that matters; the oldest first
+        if siblings is not None:
+            siblings.hear(_LEFT, lambda told: self._leave(bytes.fromhex(told)))
 
     def open(self, token: str) -> str:
         """Log somebody in; returns the id for the cookie."""
@@ -77,7 +91,7 @@ class Sessions:
                 break
             del self._known[oldest]
         identity = new_id()
-        if self._options.shared:
+        if self._siblings is not None:
             identity = self._signed(f"{identity}~{int(self._clock.time() + self._options.session)}", token)
         self._known[_digest(identity)] = Session(token, now + self._options.session)
         return identity
@@ -92,7 +106,7 @@ class Sessions:
     def has_shape(self, value: str) -> bool:
         """Whether a cookie's value may be one of ours."""
         head, _, rest = value.partition("~")
-        return is_id(head) and (not rest or (self._options.shared and len(value) <= _LONGEST))
+        return is_id(head) and (not rest or (self._siblings is not None and len(value) <= _LONGEST))
 
     def _signed(self, told: str, token: str) -> str:
         """What other processes with the same tokens can check."""
@@ -109,15 +123,25 @@ class Sessions:
         except ValueError:
             return None
         left = int(parts[1]) - self._clock.time()
-        if token not in self._secrets or left <= 0:
+        if token not in self._secrets or left <= 0 or _digest(identity) in self._over:
             return None
         if not hmac.compare_digest(self._signed("~".join(parts[:2]), token).encode(), identity.encode()):
             return None
         return Session(token, self._clock.monotonic() + left)
 
     def end(self, identity: str) -> None:
-        """Log out."""
+        """Log out, in all workers."""
+        if self._siblings is not None and self.find(identity) is not None:
+            self._leave(_digest(identity))
+            self._siblings.tell(_LEFT, _digest(identity).hex(), self._options.session)
         self._known.pop(_digest(identity), None)
+
+    def _leave(self, digest: bytes) -> None:
+        now = self._clock.monotonic()
+        while self._over and next(iter(self._over.values())) <= now:
+            del self._over[next(iter(self._over))]
+        self._known.pop(digest, None)
+        self._over[digest] = now + self._options.session
 
     def __len__(self) -> int:
         return len(self._known)

@@ -22,8 +22,6 @@ class StatusOptions:
         admins: Names of the tokens whose bearers may see the page and use its buttons; None: all of them.
         behind_proxy: Whether a proxy of yours stands in front and sets ``X-Forwarded-Proto``; without it, that header
             is anybody's word and is not believed.
-        shared: Whether other processes serve the page at the same address (``--workers``): a login then holds in all of
-            them, until its time is over; a logout is this browser's alone.
         every: Seconds between two looks at the pool; from 200 keys on, more.
         session: Seconds that a login lasts.
         max_sessions: Logins at once; the oldest gives way.
@@ -33,7 +31,6 @@ class StatusOptions:
 
     admins: Collection[str] | None = None
     behind_proxy: bool = False
-    shared: bool = False
     every: float = 2.0
     session: float = 8 * 3_600.0
     max_sessions: int = 256

@@ -63,7 +63,7 @@ class Watch:
     async def board(self) -> Board:
         """The state now, or as it was a moment ago if nothing was heard since."""
         board = self._board
-        if board is None or self._is_old or self._clock.monotonic() - board.at >= self._gap:
+        if board is None or self._is_old or self._clock.monotonic() - board.at >= self.gap:
             board = await self.look()
         return board
 
@@ -94,7 +94,8 @@ class Watch:
         return max(self.options.every, min(len(self.pool) / _KEYS_A_SECOND, _SLOWEST))
 
     @property
-    def _gap(self) -> float:
+    def gap(self) -> float:
+        """Seconds between two looks at least, however much happens."""
         return min(max(_GAP, self.period / 8), self.options.every)
 
     async def run(self) -> None:
@@ -108,7 +109,7 @@ class Watch:
         try:
             while True:
                 await self._look_or_say_why()
-                await self._clock.asleep(self._gap)
+                await self._clock.asleep(self.gap)
                 await self._pause()
                 self._happened.clear()
         finally:
@@ -129,7 +130,7 @@ class Watch:
 
     async def _pause(self) -> None:
         waits = {
-            asyncio.ensure_future(self._clock.asleep(max(self.period - self._gap, 0.0))),
+            asyncio.ensure_future(self._clock.asleep(max(self.period - self.gap, 0.0))),
             asyncio.ensure_future(self._happened.wait()),
         }
         try:
