@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -17,23 +15,26 @@ from .errors import ConfigurationError
 from .keys import Key, as_keys
 from .limits import as_limits
 from .masking import hide
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]  # only there where it is needed
+from .toml import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["DEFAULT_VARIABLES", "keys_from_env", "settings_from_env", "settings_from_file", "store_from_env"]
+__all__ = [
+    "DEFAULT_VARIABLES",
+    "keys_from_env",
+    "path_from_env",
+    "placed_in_file",
+    "settings_from_env",
+    "settings_from_file",
+    "store_from_env",
+]
 
 T = TypeVar("T")
 DEFAULT_VARIABLES: Final = ("OPENAI_API_KEYS", "OPENAI_API_KEY")
 _POOL: Final = "STABLE_OPENAI_POOL"
 _STORE: Final = "STABLE_OPENAI_STORE"
 _SEPARATORS: Final = re.compile(r"[\s,;]+")
-_FORBIDDEN_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 def keys_from_env(*variables: str, environ: Mapping[str, str] | None = None) -> list[Key]:
@@ -68,6 +69,33 @@ def settings_from_file(path: str | os.PathLike[str]) -> tuple[list[Key], dict[st
     if isinstance(found, ConfigurationError):
         raise found
     return found
+
+
+def placed_in_file(path: str | os.PathLike[str], error: ConfigurationError) -> ConfigurationError:
+    """The error of a pool's option that a file of keys has given, with the file and the line.
+
+    Options are checked where a pool is made of them, and go by the names that they have there: ``limits.rpm`` is
+    ``[pool]``'s ``rpm``.
+
+    Args:
+        path: The file.
+        error: What was found wrong with the option.
+    """
+    try:
+        file = read_toml(path)
+    except (ConfigurationError, OSError):
+        return error  # it was another one, a moment ago
+    loose = error.field.removeprefix("limits.")
+    for place in (f"pool.{error.field}", f"pool.{loose}", error.field, f"pool.{loose.partition('.')[0]}"):
+        if file.has(place):
+            return file.placed(error, place)
+    return error
+
+
+def path_from_env() -> Path | None:
+    """The file that ``STABLE_OPENAI_POOL`` names."""
+    path = os.environ.get(_POOL)
+    return Path(path).expanduser() if path else None
 
 
 def settings_from_env() -> tuple[list[Key], dict[str, Any]]:
@@ -133,16 +161,16 @@ def _texts(variable: str, environ: Mapping[str, str]) -> list[tuple[str, str]]:
 def _read_pool_of_env() -> tuple[list[Key], dict[str, Any]]:
     keys: list[Key] = []
     options = store_from_env()
-    path = os.environ.get(_POOL)
-    if path:
+    path = path_from_env()
+    if path is not None:
         try:
-            keys, told = _read_file(Path(path).expanduser())
+            keys, told = _read_file(path)
         except ConfigurationError as error:
             raise ConfigurationError(f"{_POOL}: {error.field}", error.problem) from None
         except OSError as error:
             raise ConfigurationError(_POOL, f"names {path}, which can't be read: {error.strerror}") from None
         options.update(told)
-    return keys or _read_env(DEFAULT_VARIABLES, None), _without_shown_password(options)
+    return keys or _read_env(DEFAULT_VARIABLES, None), options
 
 
 def _without_shown_password(options: dict[str, Any]) -> dict[str, Any]:
@@ -155,33 +183,19 @@ def _without_shown_password(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_file(path: Path) -> tuple[list[Key], dict[str, Any]]:
-    where = path.name
-    with path.open("rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if os.name == "posix" and mode & _FORBIDDEN_BITS:
-            raise ConfigurationError(
-                where, f"can be read by others (mode {stat.S_IMODE(mode):04o}): run 'chmod 600 {path}' and try again"
-            )
-        try:
-            data = tomllib.load(file)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            # Only the place: the decoder's own words could hold a piece of a secret.
-            spot = re.search(r"line \d+, column \d+", str(error))
-            raise ConfigurationError(where, f"is no valid TOML ({spot[0] if spot else 'see its quoting'})") from None
-    unknown = sorted(set(data) - {"pool", "keys", "owners"})
-    if unknown:
-        raise ConfigurationError(f"{where}: {unknown[0]}", "is unknown; known are pool, keys, owners")
-    return _keys_of(data.get("keys", []), where), _options_of(data, where)
-
-
-def _keys_of(entries: object, where: str) -> list[Key]:
-    if isinstance(entries, dict) or not isinstance(entries, list):
-        raise ConfigurationError(f"{where}: keys", 'must be a list: write [[keys]] for each, or keys = ["…"]')
-    resolved: list[Any] = [_resolved(entry, f"{where}: keys[{index}]") for index, entry in enumerate(entries)]
+    file = read_toml(path, is_private=True)
     try:
-        return as_keys(resolved)
+        file.check_names("pool", "keys", "owners")
+        return _keys_of(file.data.get("keys", [])), _without_shown_password(_options_of(file.data))
     except ConfigurationError as error:
-        raise ConfigurationError(f"{where}: {error.field}", error.problem) from None
+        raise file.placed(error) from None
+
+
+def _keys_of(entries: object) -> list[Key]:
+    if isinstance(entries, dict) or not isinstance(entries, list):
+        raise ConfigurationError("keys", 'must be a list: write [[keys]] for each, or keys = ["…"]')
+    resolved: list[Any] = [_resolved(entry, f"keys[{index}]") for index, entry in enumerate(entries)]
+    return as_keys(resolved)
 
 
 def _resolved(entry: object, where: str) -> object:
@@ -196,17 +210,24 @@ def _resolved(entry: object, where: str) -> object:
         raise ConfigurationError(f"{where}.secret_env", "must be the name of an environment variable")
     if variable not in os.environ:
         raise ConfigurationError(f"{where}.secret_env", f"the variable {variable} is not set")
-    return {"secret": os.environ[variable].strip(), **fields}
+    secret = os.environ[variable].strip()
+    try:
+        Key(secret)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{where}.secret_env", f"the variable {variable} {error.problem}") from None
+    return {"secret": secret, **fields}
 
 
-def _options_of(data: dict[str, Any], where: str) -> dict[str, Any]:
+def _options_of(data: dict[str, Any]) -> dict[str, Any]:
     options = data.get("pool", {})
     owners = data.get("owners", {})
-    if not isinstance(options, dict) or not isinstance(owners, dict):
-        raise ConfigurationError(where, "pool and owners must be tables")
+    if not isinstance(options, dict):
+        raise ConfigurationError("pool", "must be a table: write [pool], and the options below it")
+    if not isinstance(owners, dict):
+        raise ConfigurationError("owners", "must be a table: write [owners.NAME] for each, and its limits below it")
     options = dict(options)
     if "windows" in options:
-        options["windows"] = as_limits({"windows": options["windows"]}, f"{where}: pool").windows
+        options["windows"] = as_limits({"windows": options["windows"]}, "pool").windows
     if owners:
         options["owners"] = owners
     return options

@@ -9,6 +9,7 @@ from typing import Any
 from .errors import ConfigurationError
 from .limits import Limits, as_limits
 from .masking import hide, mask
+from .near_names import is_unknown
 
 __all__ = ["Key", "as_keys", "split_limits"]
 
@@ -105,6 +106,9 @@ def split_limits(value: Limits | Mapping[str, Any] | None, where: str) -> tuple[
     """Tell limits of a whole (``Limits``, or its fields) from limits by model (a mapping of names to either)."""
     if not isinstance(value, Mapping) or set(value) & set(Limits.__dataclass_fields__):
         return as_limits(value, where), {}
+    for name, limits in value.items():
+        if isinstance(limits, (int, str)):  # no model's limits: a field of them was meant
+            raise ConfigurationError(f"{where}.{name}", is_unknown(str(name), Limits.__dataclass_fields__))
     by_model = {model: as_limits(limits, f"{where}[{model!r}]") for model, limits in value.items()}
     return by_model.pop(ANY_MODEL, Limits()), by_model
 
@@ -134,9 +138,9 @@ def as_keys(keys: str | Key | Iterable[str | Key | Mapping[str, Any]]) -> list[K
         seen[key.secret] = index
         found.append(key)
     names: set[str] = set()
-    for key in found:
+    for key, index in zip(found, seen.values(), strict=True):
         if key.name in names:
-            raise ConfigurationError("keys", f"two keys have the name {key.name!r}")
+            raise ConfigurationError(f"keys[{index}].name", f"two keys have the name {key.name!r}")
         if key.name is not None:
             names.add(key.name)
     return found
@@ -150,14 +154,14 @@ def _as_key(entry: object, where: str) -> Key:
             return Key(**_fields_of(entry))
         return Key(entry)  # type: ignore[arg-type]  # Key itself refuses what is no text
     except ConfigurationError as error:
-        field = error.field.removeprefix("key").lstrip(".")
+        field = error.field.removeprefix("key").lstrip(".") or ("secret" if isinstance(entry, Mapping) else "")
         raise ConfigurationError(f"{where}.{field}" if field else where, error.problem) from None
 
 
 def _fields_of(entry: Mapping[Any, Any]) -> dict[str, Any]:
     unknown = [str(name) for name in entry if name not in _FIELDS]
     if unknown:
-        raise ConfigurationError(unknown[0], f"is unknown; known are {', '.join(_FIELDS)}")
+        raise ConfigurationError(unknown[0], is_unknown(unknown[0], _FIELDS))
     if "secret" not in entry:
         raise ConfigurationError("secret", "is missing")
     return dict(entry)

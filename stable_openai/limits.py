@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from .errors import ConfigurationError
+from .near_names import is_unknown
 
 __all__ = ["DAY", "MINUTE", "Limits", "Spread", "Window", "as_limits"]
 
@@ -162,9 +163,7 @@ def as_limits(value: Limits | Mapping[str, Any] | None, where: str = "limits") -
     fields = dict(value)
     unknown = sorted(set(fields) - set(Limits.__dataclass_fields__))
     if unknown:
-        raise ConfigurationError(
-            f"{where}.{unknown[0]}", f"is unknown; known are {', '.join(Limits.__dataclass_fields__)}"
-        )
+        raise ConfigurationError(f"{where}.{unknown[0]}", is_unknown(str(unknown[0]), Limits.__dataclass_fields__))
     windows = fields.get("windows", ())
     if isinstance(windows, (list, tuple)):
         fields["windows"] = [_as_window(window, f"{where}.windows[{index}]") for index, window in enumerate(windows)]

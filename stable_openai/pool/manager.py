@@ -7,9 +7,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from stable_openai.errors import ConfigurationError
-from stable_openai.key_sources import settings_from_env, store_from_env
+from stable_openai.key_sources import path_from_env, settings_from_env, store_from_env
 from stable_openai.masking import hide
 
+from .options import check_in_file
 from .pool import KeyPool
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class _OnePerProcess(type):
             if manager is None or manager.closed:
                 told = store_from_env()
                 if keys is None:
-                    keys, told = _told_by_environment()
+                    keys, told = _told_by_environment(options)
                 made: KeyManager = super().__call__(keys, **{**told, **options})
                 KeyManager.instance = made
                 return made
@@ -96,8 +97,11 @@ def current() -> KeyManager:
     return KeyManager() if manager is None else manager
 
 
-def _told_by_environment() -> tuple[list[Key], dict[str, Any]]:
+def _told_by_environment(winning: Mapping[str, Any]) -> tuple[list[Key], dict[str, Any]]:
     keys, options = settings_from_env()
+    path = path_from_env()
+    if path is not None:
+        check_in_file(path, {name: value for name, value in options.items() if name not in winning})
     if not keys:
         raise ConfigurationError(
             "keys",

@@ -7,15 +7,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from stable_openai.errors import ConfigurationError
+from stable_openai.key_sources import placed_in_file
 from stable_openai.keys import split_limits
 from stable_openai.limits import MINUTE, Limits, as_limits
+from stable_openai.near_names import is_unknown
 from stable_openai.stores.opening import MEMORY, check_store
 from stable_openai.stores.orders import StrategyLike, check_strategy
 
 if TYPE_CHECKING:
+    import os
+
     from stable_openai.clock import Clock
 
-__all__ = ["Options", "check_seconds"]
+__all__ = ["Options", "check_in_file", "check_seconds"]
 
 _LIMIT_FIELDS: Final = tuple(Limits.__dataclass_fields__)
 _ON_STORE_ERROR: Final = ("local", "raise")
@@ -59,7 +63,7 @@ class Options:
         unknown = sorted(set(rest) - set(cls.__dataclass_fields__) | {"given"} & set(rest))
         if unknown:
             known = sorted({*cls.__dataclass_fields__, *_LIMIT_FIELDS} - {"given"})
-            raise ConfigurationError(unknown[0], f"is no option of a pool; known are {', '.join(known)}")
+            raise ConfigurationError(unknown[0], is_unknown(unknown[0], known, "is no option of a pool"))
         rest["strategy"] = check_strategy(rest.get("strategy", "round-robin"))
         rest["owners"] = _owners(rest.get("owners", {}))
         rest["max_wait"] = check_seconds("max_wait", rest.get("max_wait", 120.0))
@@ -93,6 +97,21 @@ class Options:
             return getattr(known.limits if name in _LIMIT_FIELDS else known, name)
 
         return sorted(name for name in other.given if told(other, name) != told(self, name))
+
+
+def check_in_file(path: str | os.PathLike[str], options: Mapping[str, Any]) -> None:
+    """Check the options that a file of keys has given.
+
+    Raises:
+        ConfigurationError: One is wrong; the message names the file, the line and the option.
+    """
+    problem = None
+    try:
+        Options.of(options)
+    except ConfigurationError as error:
+        problem = placed_in_file(path, error)
+    if problem is not None:
+        raise problem
 
 
 def _owners(owners: object) -> dict[str, tuple[Limits, dict[str, Limits]]]:

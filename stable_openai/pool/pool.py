@@ -22,7 +22,7 @@ from .events import Event
 from .explanation import Explanation, explain
 from .granting import Granting
 from .naming import name_keys, staying
-from .options import Options, check_seconds
+from .options import Options, check_in_file, check_seconds
 from .table import table_of
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ class KeyPool(Granting):
             ConfigurationError: Others can read the file, or a field in it is wrong.
         """
         keys, settings = settings_from_file(path)
+        check_in_file(path, {name: value for name, value in settings.items() if name not in options})
         made = cls(keys, **{**settings, **options})
         made.source = ("from_file", (path,), options)
         return made

@@ -9,8 +9,6 @@ import hmac
 import os
 import re
 import secrets
-import stat
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +18,8 @@ from stable_openai.errors import ConfigurationError
 from stable_openai.keys import Key
 from stable_openai.limits import Limits, as_limits
 from stable_openai.masking import Secret, hide, mask
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]  # only there where it is needed
+from stable_openai.near_names import is_unknown
+from stable_openai.toml import read_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,7 +29,6 @@ __all__ = ["Token", "Tokens", "parse_token", "read_tokens", "tokens_from_env", "
 _VARIABLE: Final = "STABLE_OPENAI_TOKENS"
 _NAMED: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]{0,63})=(?!=*$)(.+)", re.DOTALL)
 _SEPARATORS: Final = re.compile(r"[\s,;]+")
-_FORBIDDEN_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
 _LIMITS: Final = tuple(Limits.__dataclass_fields__)
 _FIELDS: Final = ("name", "secret", "secret_env", "limits", *_LIMITS)
 _BEARER: Final = b"bearer "
@@ -160,32 +154,23 @@ def tokens_from_file(path: str | os.PathLike[str]) -> list[Token]:
         ConfigurationError: Others can read it, it is no TOML, or a field in it is wrong.
         FileNotFoundError: There is no such file.
     """
-    where = Path(path).name
-    with Path(path).open("rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if os.name == "posix" and mode & _FORBIDDEN_BITS:
-            told = f"can be read by others (mode {stat.S_IMODE(mode):04o}): run 'chmod 600 {path}' and try again"
-            raise ConfigurationError(where, told)
-        found = _outcome(file, where)
+    found = _outcome(Path(path))
     if isinstance(found, ConfigurationError):
         raise found
     return found
 
 
-def _outcome(file: Any, where: str) -> list[Token] | ConfigurationError:
+def _outcome(path: Path) -> list[Token] | ConfigurationError:
     """The tokens in a file, or the error without its traceback."""
     try:
-        data = tomllib.load(file)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        spot = re.search(r"line \d+, column \d+", str(error))  # its own words could hold a piece of a secret
-        return ConfigurationError(where, f"is no valid TOML ({spot[0] if spot else 'see its quoting'})")
-    unknown = sorted(set(data) - {"tokens"})
-    if unknown:
-        return ConfigurationError(f"{where}: {unknown[0]}", "is unknown; known is tokens")
-    try:
-        return read_tokens(data.get("tokens", []), f"{where}: tokens")
+        file = read_toml(path, is_private=True)
     except ConfigurationError as error:
         return ConfigurationError(error.field, error.problem)
+    try:
+        file.check_names("tokens")
+        return read_tokens(file.data.get("tokens", []))
+    except ConfigurationError as error:
+        return file.placed(error)
 
 
 def read_tokens(entries: object, where: str = "tokens") -> list[Token]:
@@ -199,7 +184,18 @@ def read_tokens(entries: object, where: str = "tokens") -> list[Token]:
     """
     if not isinstance(entries, list):
         raise ConfigurationError(where, "must be a list: write [[tokens]] for each")
-    return [_read(entry, f"{where}[{index}]") for index, entry in enumerate(entries)]
+    tokens = [_read(entry, f"{where}[{index}]") for index, entry in enumerate(entries)]
+    names: set[str] = set()
+    seen: dict[str, int] = {}
+    for index, token in enumerate(tokens):
+        if token.name in names:
+            raise ConfigurationError(f"{where}[{index}].name", f"two tokens have the name {token.name!r}")
+        if token.secret in seen:
+            told = f"is the same as {where}[{seen[token.secret]}] ({mask(token.secret)})"
+            raise ConfigurationError(f"{where}[{index}]", told)
+        names |= {token.name} - {""}
+        seen[token.secret] = index
+    return tokens
 
 
 def _read(entry: object, where: str) -> Token:
@@ -211,15 +207,17 @@ def _read(entry: object, where: str) -> Token:
     del entry
     unknown = sorted(set(fields) - set(_FIELDS))
     if unknown:
-        raise ConfigurationError(f"{where}.{unknown[0]}", f"is unknown; known are {', '.join(_FIELDS)}")
+        raise ConfigurationError(f"{where}.{unknown[0]}", is_unknown(unknown[0], _FIELDS))
     loose = {name: fields[name] for name in _LIMITS if name in fields}
     if loose and "limits" in fields:
         raise ConfigurationError(f"{where}.limits", f"stands beside {', '.join(loose)}: give one of the two")
     limits = as_limits(fields.get("limits", loose), f"{where}.limits" if "limits" in fields else where)
+    secret = _secret_of(fields, where)
     try:
-        return Token(_secret_of(fields, where), fields.get("name", ""), limits)
+        return Token(secret, fields.get("name", ""), limits)
     except ConfigurationError as error:
-        raise ConfigurationError(error.field.replace("token", where, 1), error.problem) from None
+        field = error.field if error.field != "token" else "token.secret"
+        raise ConfigurationError(field.replace("token", where, 1), error.problem) from None
 
 
 def _secret_of(fields: Mapping[str, Any], where: str) -> str:
@@ -232,4 +230,9 @@ def _secret_of(fields: Mapping[str, Any], where: str) -> str:
         raise ConfigurationError(f"{where}.secret_env", "must be the name of an environment variable")
     if variable not in os.environ:
         raise ConfigurationError(f"{where}.secret_env", f"the variable {variable} is not set")
-    return Secret(os.environ[variable].strip())
+    secret = Secret(os.environ[variable].strip())
+    try:
+        Key(secret)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{where}.secret_env", f"the variable {variable} {error.problem}") from None
+    return secret

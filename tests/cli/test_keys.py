@@ -133,6 +133,14 @@ def test_what_the_user_has_written_stays(run, folder):
     assert stored.options() == {"rpm": 7}
 
 
+def test_a_wrong_option_that_the_user_has_written(run, folder):
+    """It is named with its line."""
+    run("add_apikey", input=KEYS[0])
+    path = folder / "keys.toml"
+    path.write_text(f"[pool]\nrmp = 3\n{path.read_text()}")
+    assert "keys.toml, line 2: pool.rmp: is no option of a pool: did you mean rpm?" in run("status").stderr
+
+
 def test_a_list_in_one_line_can_not_be_added_to(run, folder):
     """TOML has no way to; the message says what to write instead."""
     folder.mkdir()

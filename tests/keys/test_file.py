@@ -99,21 +99,48 @@ def test_a_missing_file(tmp_path):
     ("text", "message"),
     [
         (f'keys = ["{A}", oops]', r"^keys.toml: is no valid TOML \(line 1, column \d+\)"),
-        (f'[[key]]\nsecret = "{A}"', "^keys.toml: key: is unknown; known are pool, keys, owners"),
-        (f'[keys]\nsecret = "{A}"', "^keys.toml: keys: must be a list"),
-        (f'[[keys]]\nsecret = "{A}"\nnam = "x"', r"^keys.toml: keys\[0\].nam: is unknown"),
-        ('[[keys]]\nname = "x"', r"^keys.toml: keys\[0\].secret: is missing"),
-        ("[[keys]]\nsecret = 5", r"^keys.toml: keys\[0\]: must be a text, not int"),
-        (f'keys = ["{A}", "{A}"]', r"^keys.toml: keys\[1\]: is the same as keys\[0\]"),
-        (f'keys = ["{A}", "{A} "]', r"^keys.toml: keys\[1\]: has white space"),
+        (
+            f'[[key]]\nsecret = "{A}"',
+            "^keys.toml, line 1: key: is unknown: did you mean keys\\? Known are pool, keys, owners",
+        ),
+        (f'[keys]\nsecret = "{A}"', "^keys.toml, line 1: keys: must be a list"),
+        (f'[[keys]]\nsecret = "{A}"\nnam = "x"', r"^keys.toml, line 3: keys\[0\].nam: is unknown: did you mean name\?"),
+        ('[[keys]]\nname = "x"', r"^keys.toml, line 1: keys\[0\].secret: is missing"),
+        ("[[keys]]\nsecret = 5", r"^keys.toml, line 2: keys\[0\].secret: must be a text, not int"),
+        (f'keys = ["{A}", "{A}"]', r"^keys.toml, line 1: keys\[1\]: is the same as keys\[0\]"),
+        (f'keys = ["{A}", "{A} "]', r"^keys.toml, line 1: keys\[1\]: has white space"),
         ('[[keys]]\nsecret_env = "NOT_THERE"', r"keys\[0\].secret_env: the variable NOT_THERE is not set"),
         ("[[keys]]\nsecret_env = 5", r"keys\[0\].secret_env: must be the name of an environment variable"),
         (f'[[keys]]\nsecret_env = "HOME"\nsecret = "{A}"', r"keys\[0\].secret_env: stands beside secret"),
-        (f'pool = 3\nkeys = ["{A}"]', "^keys.toml: pool and owners must be tables"),
-        (f'[pool]\nrmp = 3\n[[keys]]\nsecret = "{A}"', "^rmp: is no option of a pool"),
-        (f'[pool]\nrpm = "3"\n[[keys]]\nsecret = "{A}"', "^limits.rpm: "),
-        (f'[owners]\norg = 3\n[[keys]]\nsecret = "{A}"', r"^owners\['org'\]: "),
-        (f'[[keys]]\nsecret = "{A}"\nlimits.rpm = -3', r"^keys.toml: keys\[0\].limits.rpm: "),
+        (f'pool = 3\nkeys = ["{A}"]', "^keys.toml, line 1: pool: must be a table"),
+        (
+            f'[pool]\nrmp = 3\n[[keys]]\nsecret = "{A}"',
+            "^keys.toml, line 2: pool.rmp: is no option of a pool: did you mean rpm",
+        ),
+        (f'[pool]\nrpm = "3"\n[[keys]]\nsecret = "{A}"', "^keys.toml, line 2: pool.rpm: must be"),
+        (f'[owners]\norg = 3\n[[keys]]\nsecret = "{A}"', r"^keys.toml, line 2: owners\['org'\]: "),
+        (f'[[keys]]\nsecret = "{A}"\nlimits.rpm = -3', r"^keys.toml, line 3: keys\[0\].limits.rpm: "),
+        (
+            f'[[keys]]\nsecret = "{A}"\nname = "lab"\n\n[[keys]]\nname = "lab"\nsecret = "{B}"',
+            r"^keys.toml, line 6: keys\[1\].name: two keys have the name 'lab'",
+        ),
+        (
+            f'# limits.rpm = 0\nkeys = [\n  {{secret = "{A}"}},\n  {{secret = "{B}", limits = {{rpm = 0}}}},\n]',
+            r"^keys.toml, line 4: keys\[1\].limits.rpm: must be a whole number of at least 1, not 0",
+        ),
+        (
+            f'[[keys]]\nsecret = "{A}"\n[keys.limits."gpt-4.1"]\ntpm = 5\nrmp = 3',
+            r"^keys.toml, line 5: keys\[0\].limits\['gpt-4.1'\].rmp: is unknown: did you mean rpm\?",
+        ),
+        (f'[[keys]]\nsecret = "{A}"\n[keys.limits]\nrmp = 3', r"^keys.toml, line 4: keys\[0\].limits.rmp: is unknown"),
+        (f'[owners.lab]\nrpm = 5\ntpm = 0\n[[keys]]\nsecret = "{A}"', r"^keys.toml, line 3: owners\['lab'\].tpm: must"),
+        ('[pool]\nstore = "redis://:pw-RECOGNISABLE@h:x"', r"^keys.toml, line 2: pool.store: redis://:\*\*\*@h:x"),
+        ('[pool]\n\nstrategy = "fastest"', "^keys.toml, line 3: pool.strategy: 'fastest' is unknown"),
+        ("[pool]\n[pool.limits]\nrpm = 0", "^keys.toml, line 3: pool.limits.rpm: must"),
+        (
+            "[pool]\nwindows = [\n {what = 'requests', limit = 0, seconds = 1}]",
+            r"^keys.toml, line 3: pool.windows\[0\].limit",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named_and_no_secret_shown(write, text, message):
@@ -125,7 +152,29 @@ def test_what_is_wrong_in_a_file_is_named_and_no_secret_shown(write, text, messa
     frames = [frame for frame in traceback.extract_tb(caught.value.__traceback__) if "key_sources" in frame.filename]
     whole = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     assert A not in "".join(whole.format())
+    assert "RECOGNISABLE" not in "".join(whole.format())
     assert len(frames) <= 1
+
+
+def test_a_bad_key_of_a_variable(write, monkeypatch):
+    """The file, the line and the variable are named, and the key is not shown."""
+    monkeypatch.setenv("SECOND_KEY", f"{A} {B}")
+    with pytest.raises(ConfigurationError) as caught:
+        KeyPool.from_file(write('[[keys]]\nname = "lab"\nsecret_env = "SECOND_KEY"\n'))
+    told = (
+        "keys.toml, line 3: keys[0].secret_env: the variable SECOND_KEY has white space or a line break in or around it"
+    )
+    assert str(caught.value) == told
+
+
+def test_an_option_of_the_call_wins_over_a_wrong_one(write):
+    """What is not used does no harm."""
+    path = write(f'keys = ["{A}"]\n[pool]\nmax_wait = "long"\n')
+    assert KeyPool.from_file(path, max_wait=3).max_wait == 3
+    with pytest.raises(ConfigurationError, match="^keys.toml, line 3: pool.max_wait: must be a number of seconds"):
+        KeyPool.from_file(path)
+    with pytest.raises(ConfigurationError, match="^max_wait: must be a number of seconds"):
+        KeyPool.from_file(path, max_wait="short")
 
 
 def test_a_file_that_is_not_text(tmp_path):

@@ -120,7 +120,9 @@ def test_a_wrong_field_is_named(fields, field):
 
 def test_unknown_and_missing_fields_of_a_mapping():
     """A field that a key does not have is named, with those that it has."""
-    with pytest.raises(ConfigurationError, match=r"keys\[0\].nam: is unknown; known are secret, name, owner"):
+    with pytest.raises(
+        ConfigurationError, match=r"keys\[0\].nam: is unknown: did you mean name\? Known are secret, name"
+    ):
         KeyPool([{"secret": SECRET, "nam": "lab"}])
     with pytest.raises(ConfigurationError, match=r"keys\[1\].secret: is missing"):
         KeyPool([SECRET, {"name": "lab"}])

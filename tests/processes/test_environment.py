@@ -121,8 +121,8 @@ def test_nothing_anywhere():
         (None, 0o600, r"^STABLE_OPENAI_POOL: names .*keys\.toml, which can't be read: No such file"),
         ("[pool]\n", 0o644, "^STABLE_OPENAI_POOL: keys.toml: can be read by others"),
         ("[pool", 0o600, "^STABLE_OPENAI_POOL: keys.toml: is no valid TOML"),
-        ('[[keys]]\nsecret = ""\n', 0o600, "^STABLE_OPENAI_POOL: keys.toml: keys"),
-        ("[pool]\nrpm = 0\n", 0o600, "rpm"),
+        ('[[keys]]\nsecret = ""\n', 0o600, r"^STABLE_OPENAI_POOL: keys.toml, line 2: keys\[0\].secret: is empty"),
+        ("[pool]\nrpm = 0\n", 0o600, "keys.toml, line 2: pool.rpm: must be a whole number"),
     ],
 )
 def test_a_file_that_is_wrong(text, mode, problem, told, monkeypatch):

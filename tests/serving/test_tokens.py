@@ -125,11 +125,23 @@ def test_file(tmp_path, monkeypatch):
         ('[[tokens]]\nsecret = "swordfish-1234567"\nlimits = {rpm = "x"}', r"tokens\[0\].limits.rpm"),
         ('[[tokens]]\nsecret_env = "NOT_SET_ANYWHERE"', r"tokens\[0\].secret_env"),
         ('[[tokens]]\nsecret = "swordfish-1234567"\nname = "a-swordfish-1234567"', r"tokens\[0\].name"),
-        ("tokens = [3]", r"tokens\[0\]"),
+        ("tokens = [3]", r"line 1: tokens\[0\]"),
+        ('[[tokens]]\nsecret = "swordfish-1"\nrpm = 1\n[[tokens]]\nsecret = "x1"\nrpm = 0', r"line 6: tokens\[1\].rpm"),
+        ('tokens = [\n "a=1111", # a=1\n "b=2 2",\n]', r"line 3: tokens\[1\]: "),
+        ('tokens = [\n "a=1111",\n {name = "a", secret = "2222"},\n]', r"line 3: tokens\[1\].name: two tokens"),
+        ('[[tokens]]\nsecret = "x1"\n[[tokens]]\nsecret = "x1"', r"line 3: tokens\[1\]: is the same as tokens\[0\]"),
+        ('[[tokens]]\nname = "a"\nsecret = "x 1"', r"line 3: tokens\[0\].secret: has white space"),
+        (
+            '[[tokens]]\nname = "a"\nsecret_env = "EMPTY"',
+            r"line 3: tokens\[0\].secret_env: the variable EMPTY is empty",
+        ),
+        ('[[tokens]]\nsecret = "x1"\nmax_concurency = 1', r"line 3: .*did you mean max_concurrency\?"),
+        ('[[token]]\nsecret = "x1"', r"line 1: token: is unknown: did you mean tokens\?"),
     ],
 )
-def test_bad_files(tmp_path, text, message):
-    """The error names the file and the field."""
+def test_bad_files(tmp_path, monkeypatch, text, message):
+    """The error names the file, the line and the field."""
+    monkeypatch.setenv("EMPTY", "")
     path = tmp_path / "tokens.toml"
     path.write_text(text)
     path.chmod(0o600)

@@ -13,6 +13,7 @@ from stable_openai.key_sources import settings_from_file
 from stable_openai.keys import Key, as_keys
 from stable_openai.masking import hide
 from stable_openai.pool.naming import name_keys
+from stable_openai.pool.options import check_in_file
 
 from . import ring
 
@@ -61,8 +62,14 @@ def stored() -> list[Stored]:
 
 
 def options() -> dict[str, Any]:
-    """What the file says of the pool as a whole."""
-    return _from_file()[1]
+    """What the file says of the pool as a whole.
+
+    Raises:
+        ConfigurationError: Something in the file is wrong.
+    """
+    told = _from_file()[1]
+    check_in_file(file_of_keys(), told)
+    return told
 
 
 def _from_file() -> tuple[list[Key], dict[str, Any]]:
