@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from stable_openai.conversation.tokens import message_tokens, text_tokens
+from stable_openai.pool.needs import ANSWER, message_tokens
+from stable_openai.pool.tokens import text_tokens
 
 from .endpoints import CHAT, COMPLETIONS, EMBEDDINGS, MODERATIONS, RESPONSES, is_count, limit_of
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["answer_tokens", "prompt_tokens", "used"]
 
-_ANSWER: Final = 256  # what an answer is taken to need where the body does not limit it, as in pools
 _SHORT: Final = 16  # the old completions' own default
 _BEFORE_ANSWER: Final = 3  # what primes the answer, as OpenAI's cookbook counts chats
 _ABSURD: Final = 1 << 50  # no provider has counted so many tokens, and no table has a place for more
@@ -60,7 +60,7 @@ def answer_tokens(url: str, body: Mapping[str, Any]) -> int:
         return 0
     limit = limit_of(url, body)
     if limit is None:
-        limit = _SHORT if url == COMPLETIONS else _ANSWER
+        limit = _SHORT if url == COMPLETIONS else ANSWER
     answers = max([body[name] for name in ("n", "best_of") if is_count(body.get(name))], default=1)
     prompts = body.get("prompt") if url == COMPLETIONS else None
     if isinstance(prompts, list) and prompts and not isinstance(prompts[0], int):

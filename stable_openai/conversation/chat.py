@@ -8,13 +8,13 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from stable_openai.errors import ConfigurationError
+from stable_openai.pool.needs import message_tokens
 
 from .archive import read, write
 from .clients import ChatClients, split_options, split_request_options
 from .history import History
 from .replies import Partial, Reply, reply_of
 from .rounds import Round, messages_of, note_partial
-from .tokens import message_tokens
 from .turns import Held, Turns
 
 if TYPE_CHECKING:

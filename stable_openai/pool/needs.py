@@ -17,11 +17,11 @@ from .tokens import text_tokens, tokens_together
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["message_tokens", "tokens_needed"]
+__all__ = ["ANSWER", "message_tokens", "tokens_needed"]
 
+ANSWER: Final = 256  # what an answer is taken to need where the call does not limit it
 _PER_MESSAGE: Final = 4  # role and separators, as OpenAI's cookbook counts chat messages
 _PER_IMAGE: Final = 765  # OpenAI's vision guide: 85, and 170 for each of the 4 tiles of 512 pixels of a large image
-_ANSWER: Final = 256  # what an answer is taken to need where the call does not limit it
 _TEXTS: Final = ("messages", "prompt", "input", "text", "question", "instructions")
 _SCHEMAS: Final = ("tools", "functions", "response_format")  # what a model is given to read besides
 _SAID: Final = ("content", "arguments", "output", "summary")  # of a message, or of an item of the Responses API
@@ -154,7 +154,7 @@ def _is_answerless(arguments: Mapping[str, Any], model: str | None, url: str) ->
 
 
 def _answer_tokens(arguments: Mapping[str, Any]) -> int:
-    limit = next(_counts(arguments, _ANSWER_LIMITS), _ANSWER)
+    limit = next(_counts(arguments, _ANSWER_LIMITS), ANSWER)
     prompts = arguments.get("prompt")  # of several, each has its answers
     number = len(prompts) if isinstance(prompts, (list, tuple)) and not _are_ids(prompts) else 1
     return limit * max(_counts(arguments, _ANSWERS), default=1) * max(number, 1)

@@ -12,7 +12,7 @@ from stable_openai.batch.defaults import Defaults
 from stable_openai.batch.examining import examine
 from stable_openai.batch.problems import Problem
 from stable_openai.batch.source import Source
-from stable_openai.conversation.tokens import text_tokens
+from stable_openai.pool.tokens import text_tokens
 
 MANY = 20_000
 

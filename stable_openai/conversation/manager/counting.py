@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from stable_openai.conversation.tokens import is_exact, message_tokens, text_tokens
+from stable_openai.pool.needs import message_tokens
+from stable_openai.pool.tokens import is_exact, text_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
