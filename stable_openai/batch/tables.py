@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from stable_openai.beside import written_beside
 from stable_openai.errors import ConfigurationError
 
-from .beside import written_beside
 from .counting import used
 from .endpoints import EMBEDDINGS
 from .output import answer_text, body_of, error_text, usage_of, vector_of

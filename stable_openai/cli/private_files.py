@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sys
 from typing import TYPE_CHECKING, Any
+
+from stable_openai.beside import PRIVATE, written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,21 +36,11 @@ def write(path: Path, text: str, check: Callable[[Path], Any] | None = None) -> 
     Raises:
         OSError: It can't be written; a file that was there stays as it was.
     """
-    target = path.resolve()
-    make_folder(target.parent)
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+    make_folder(path.resolve().parent)
+    with written_beside(path, mode=PRIVATE, keeps_mode=False) as beside:
+        beside.write_text(text, encoding="utf-8", newline="\n")
         if check is not None:
             check(beside)
-        beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
 
 
 @contextlib.contextmanager
@@ -64,7 +55,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         Busy: Another process holds it, and it was not to be waited for.
     """
     make_folder(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE)
     try:
         _lock(descriptor, wait=wait)
         yield

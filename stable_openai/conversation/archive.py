@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from stable_openai.beside import PRIVATE, written_beside
 from stable_openai.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import os
+
     from stable_openai.conversation.content import Message
 
-__all__ = ["read", "write", "write_text"]
+__all__ = ["json_text", "read", "write", "write_text"]
 
 _FORMAT: Final = 1
 _LARGEST: Final = 1 << 30  # bytes of a file that is read at once
-_PRIVATE: Final = 0o600  # what is said is nobody else's business
 
 
 def write(path: str | os.PathLike[str], messages: list[Message], pinned: list[int]) -> None:
@@ -30,32 +29,34 @@ def write(path: str | os.PathLike[str], messages: list[Message], pinned: list[in
     content: Any = messages  # as the seeds have it; with pins, there is more to tell
     if pinned:
         content = {"format": _FORMAT, "messages": messages, "pinned": pinned}
-    text = json.dumps(content, ensure_ascii=False, indent=1)
+    write_text(path, json_text(content, indent=1) + "\n")
+
+
+def json_text(value: object, *, indent: int | None = None) -> str:
+    """JSON for people to read: as UTF-8 has it, and escaped only where there is half of a character in it.
+
+    Models at times break off with half of a surrogate pair, which has no UTF-8.
+
+    Raises:
+        TypeError: JSON can't hold it.
+        ValueError: It holds itself.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
     try:
         text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which has no UTF-8
-        text = json.dumps(content, indent=1)
-    write_text(path, text + "\n")
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent)
+    return text
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a file beside its place, and rename it, so that it is never half-written.
+    """Write a file, whole or not at all. A new one is its owner's alone: what is said is nobody else's business.
 
-    One that was there keeps its mode (and stays a link, if it is one); a new one is for its owner alone.
+    Raises:
+        OSError: It can't be written; one that was there stays as it was.
     """
-    target = Path(os.path.realpath(path))
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE), "w", encoding="utf-8") as file:
-            if os.name == "posix" and target.exists():
-                beside.chmod(stat.S_IMODE(target.stat().st_mode))
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(target)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with written_beside(path, mode=PRIVATE) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def read(path: str | os.PathLike[str]) -> tuple[list[Any], list[Any]]:

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from stable_openai import ConfigurationError, assistant_msg, system_msg, tool_msg, user_msg
-from stable_openai.conversation import archive
 
 CALLS = [{"id": "a", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
 SAID = [
@@ -172,7 +171,7 @@ def test_a_crash_in_the_middle(chat, tmp_path, monkeypatch, moment):
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(archive.os if moment == "fsync" else archive.Path, moment, crash)
+        patch.setattr(os if moment == "fsync" else Path, moment, crash)
         with pytest.raises(Crash):
             chat.dump(path)
     assert path.read_bytes() == before
@@ -204,7 +203,7 @@ def test_who_may_read_it(chat, tmp_path, monkeypatch):
         modes.append(stat.S_IMODE(self.stat().st_mode))
         return replace(self, target)
 
-    monkeypatch.setattr(archive.Path, "replace", watch)
+    monkeypatch.setattr(Path, "replace", watch)
     old = os.umask(0)
     try:
         chat.dump(path)

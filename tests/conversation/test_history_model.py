@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,7 +23,6 @@ from hypothesis.stateful import (
 )
 
 from stable_openai import Chat, ConfigurationError
-from stable_openai.conversation import archive
 from stable_openai.conversation import chat as chat_module
 from tests.conversation.fakes import LASTING, Clients, Model, Plan, ProviderError, call, units, weigh
 
@@ -285,7 +285,7 @@ class Conversation(RuleBasedStateMachine):
             raise KeyboardInterrupt
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(archive.os, "fsync", crash)
+            patch.setattr(os, "fsync", crash)
             with pytest.raises(KeyboardInterrupt):
                 self.chat.dump(path)
         assert path.read_text() == "before"
@@ -341,7 +341,7 @@ class Conversation(RuleBasedStateMachine):
 def test_any_sequence(monkeypatch, tmp_path, capsys):
     """Fifty conversations of up to fifty steps."""
     monkeypatch.setattr(chat_module, "message_tokens", weigh)
-    monkeypatch.setattr(archive.os, "fsync", lambda file: None)  # nothing is lost here but time
+    monkeypatch.setattr(os, "fsync", lambda file: None)  # nothing is lost here but time
     monkeypatch.setattr(Conversation, "folder", tmp_path)
     run_state_machine_as_test(
         Conversation,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from stable_openai.beside import written_beside
 from stable_openai.bulk.busiest import choose
 from stable_openai.bulk.spelling import (
     spell_answered,
@@ -39,7 +39,7 @@ _SENTENCE: Final = 1_000  # characters
 
 
 def write_page(record: RunRecord, path: str | os.PathLike[str]) -> None:
-    """Write the report beside its place and rename it: whole, or not at all.
+    """Write the report: whole, or not at all.
 
     Args:
         record: What came of the run.
@@ -49,14 +49,9 @@ def write_page(record: RunRecord, path: str | os.PathLike[str]) -> None:
         OSError: It can't be written; a file that was there stays as it was.
     """
     content = page_of(record).encode()
-    target = Path(path).resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
+    Path(path).resolve().parent.mkdir(parents=True, exist_ok=True)
+    with written_beside(path) as beside:
         beside.write_bytes(content)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def page_of(record: RunRecord) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -12,6 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+
+from stable_openai.beside import written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,7 @@ class Timeline:
 
 
 def draw(timeline: Timeline, path: Path) -> None:
-    """Draw it into a file, which is written beside and renamed."""
+    """Draw it into a file: whole, or not at all."""
     figure = Figure(figsize=(11, 1.9 + 0.62 * len(timeline.keys)), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -70,12 +71,8 @@ def draw(timeline: Timeline, path: Path) -> None:
     _draw_rests(axes, timeline)
     _draw_ends(axes, timeline)
     _label(axes, timeline, step, tallest)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with written_beside(path) as beside:
         figure.savefig(beside, format=path.suffix.lstrip(".").lower() or "png")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _draw_requests(axes: Axes, timeline: Timeline) -> tuple[float, int]:

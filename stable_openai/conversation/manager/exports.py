@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from stable_openai.conversation.archive import json_text
 from stable_openai.conversation.chat import shown
 from stable_openai.errors import ConfigurationError
 
@@ -114,18 +115,6 @@ def _section(message: ChatMessage, response: ChatResponse) -> str:
 
 def _dumped(entry: object, *, ascii_only: bool, indent: int | None = None) -> str:
     try:
-        text = json.dumps(entry, ensure_ascii=ascii_only, indent=indent)
-        if not ascii_only and not _is_encodable(text):
-            text = json.dumps(entry, indent=indent)
+        return json.dumps(entry, indent=indent) if ascii_only else json_text(entry, indent=indent)
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigurationError("processor", f"must return what JSON can hold: {error}") from None
-    return text
-
-
-def _is_encodable(text: str) -> bool:
-    """Whether a text has no half of a character in it, which models at times break off with."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
