@@ -12,7 +12,7 @@ from stable_openai.errors import ConfigurationError
 from stable_openai.serving import Address, check_open
 
 from .gateway import GATEWAY, Gateway
-from .health import alive, metrics, nothing, ready
+from .health import alive, in_our_words, metrics, nothing, ready
 from .options import GatewayOptions
 from .status import add_status_page
 
@@ -29,6 +29,7 @@ __all__ = ["create_app", "serve"]
 
 _BACKLOG: Final = 1024
 _KEPT: Final = 75.0  # seconds that an idle connection is kept
+_LONGEST: Final = 32_768  # bytes of an address, and of a header
 _FOUR: Final = "127.0.0.1"
 
 
@@ -69,7 +70,7 @@ def create_app(
         siblings: The other workers of the same gateway, if any.
     """
     gateway = Gateway(pool, options or GatewayOptions())
-    app = web.Application(logger=_logger)
+    app = web.Application(logger=_logger, middlewares=[in_our_words])
     app[GATEWAY] = gateway
     app.cleanup_ctx.append(gateway.running)
     app.on_shutdown.append(_drain)
@@ -122,6 +123,8 @@ async def serve(
         handler_cancellation=True,
         auto_decompress=False,
         keepalive_timeout=_KEPT,
+        max_line_size=_LONGEST,
+        max_field_size=_LONGEST,
         shutdown_timeout=drain,
         logger=_logger,
     )

@@ -14,9 +14,11 @@ from .gateway import GATEWAY
 from .status import STATUS
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from .seen import Seen
 
-__all__ = ["alive", "metrics", "nothing", "ready"]
+__all__ = ["alive", "in_our_words", "metrics", "nothing", "ready"]
 
 _USABLE: Final = frozenset({"open", "cooling down"})  # a cooldown ends by itself, within minutes at most
 _READY: Final = "ready"
@@ -69,4 +71,18 @@ async def nothing(http: web.Request) -> web.StreamResponse:
 
 
 async def _not_found(http: web.Request, seen: Seen) -> web.StreamResponse:  # noqa: ARG001  # as it is called
+    if http.method == "CONNECT":
+        told = "This is no proxy for connections: let the API's base URL be that of this gateway, with /v1 behind it."
+        raise Refused(405, "method_not_allowed", told, headers={"Allow": "GET, HEAD, POST"}, closes=True)
     raise Refused(404, "not_found", "There is nothing at this path: the API is beneath /v1.")
+
+
+@web.middleware
+async def in_our_words(
+    http: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Say what the router itself refuses, such as ``CONNECT host:443`` or ``OPTIONS *``, as all else is said."""
+    try:
+        return await handler(http)
+    except web.HTTPClientError:
+        return await nothing(http)

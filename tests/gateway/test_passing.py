@@ -258,6 +258,13 @@ async def test_what_is_not_passed_on(provider, gateway, client):
     upgrade = b"GET /v1/realtime HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: x\r\n\r\n"
     assert b"websocket_not_supported" in await raw(running, upgrade)
     assert (await raw(running, b"TRACE /v1/x HTTP/1.1\r\nHost: localhost\r\n\r\n")).startswith(b"HTTP/1.1 405")
+    for line, status, words in (
+        (b"CONNECT api.openai.com:443", b"405", b"This is no proxy for connections"),
+        (b"OPTIONS *", b"404", b"There is nothing at this path"),
+    ):
+        got = await raw(running, line + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert got.startswith(b"HTTP/1.1 " + status)
+        assert words in got and b'"error"' in got
     assert b"HTTP/1.1 40" in await raw(
         running, b"CONNECT x.example:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", until_end=False
     )
