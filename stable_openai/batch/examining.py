@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from stable_openai.bulk.seen import Seen
+
 from .problems import Problem, shown
-from .seen import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,8 +93,8 @@ def examine(source: Source, *, price_list: PriceList | None = None) -> Examinati
             if isinstance(found, Problem):
                 tally.add_problem(found)
                 continue
-            first = seen.before(found.id, found.line)
-            if first is None:
+            first, times = seen.see(found.id, found.line)
+            if times == 1:
                 tally.add(found)
             else:
                 tally.add_problem(Problem(found.line, f"has the id {shown(found.id)}, as line {first} has already"))

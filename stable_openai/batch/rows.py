@@ -17,8 +17,9 @@ from .templates import Template
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from stable_openai.bulk.seen import Seen
+
     from .defaults import Defaults
-    from .seen import Seen
 
 __all__ = ["Row", "RowForm", "cell_of", "content_id"]
 
@@ -96,7 +97,7 @@ class RowForm:
         """
         body = self._body(self._template.fill(row))
         check_body(self._defaults.url, body)
-        return Request(line, self._id(row, seen), self._defaults.url, body, row)
+        return Request(line, self._id(line, row, seen), self._defaults.url, body, row)
 
     def _body(self, prompt: str) -> dict[str, Any]:
         defaults = self._defaults
@@ -112,10 +113,10 @@ class RowForm:
                 body["instructions"] = defaults.system
         return completed(defaults.url, body, defaults.model, defaults.max_tokens)
 
-    def _id(self, row: Mapping[str, str], seen: Seen) -> str:
+    def _id(self, line: int, row: Mapping[str, str], seen: Seen) -> str:
         if self._id_column is None:
             name = content_id(row)
-            times = seen.times(name)
+            _, times = seen.see(name, line)
             return name if times == 1 else f"{name}-{times}"
         if not row.get(self._id_column):
             raise BadLine(

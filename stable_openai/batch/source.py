@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from stable_openai.bulk.seen import Seen
 from stable_openai.errors import ConfigurationError
 
 from .batch_lines import batch_request, is_batch_line
@@ -17,7 +18,6 @@ from .parquet_files import parquet_rows
 from .problems import BadLine, Problem, shown
 from .row_files import csv_rows, json_rows, text_rows
 from .rows import RowForm
-from .seen import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,7 +125,7 @@ class Source:
         """
         with Seen() as seen:
             for found in self.requests():
-                if not isinstance(found, Problem) and seen.before(found.id, found.line) is None:
+                if not isinstance(found, Problem) and seen.see(found.id, found.line)[1] == 1:
                     yield found
 
     def check_output(self, path: str | os.PathLike[str]) -> None:

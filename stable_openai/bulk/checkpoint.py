@@ -11,6 +11,7 @@ from stable_openai.errors import ConfigurationError
 from .files import LineFile, encoded
 from .ids import Ids
 from .items import FailedBefore
+from .seen import Seen
 
 if TYPE_CHECKING:
     import os
@@ -59,6 +60,7 @@ class Checkpoint:
             self._results.close()
             raise
         self._ids = Ids()
+        self._seen = Seen()
         try:
             self._recall(retry_failed)
         except BaseException:
@@ -105,7 +107,7 @@ class Checkpoint:
         Raises:
             ConfigurationError: Another item has the same id.
         """
-        first, times = self._ids.see(name, index)
+        first, times = self._seen.see(name, index)
         if times == 1:
             return name
         if given:
@@ -173,6 +175,7 @@ class Checkpoint:
     def close(self) -> None:
         """Let go of the files; one without a failure is taken away."""
         self._ids.close()
+        self._seen.close()
         self._failed.close()
         if self._failed.is_empty:
             with contextlib.suppress(OSError):  # the folder may have become read-only, or be gone
