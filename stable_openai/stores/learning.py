@@ -15,7 +15,7 @@ from .bursts import is_burst, learn_burst, take_back, used_of
 from .estimates import estimate, is_estimate, unspread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from stable_openai.verdict import ObservedLimit
     from stable_openai.windows import AnyCount
@@ -194,14 +194,9 @@ def _told(lane: Lane, what: str, seconds: float) -> AnyCount | None:
 
 
 def _learned(lane: Lane, what: str, seconds: float, told: AnyCount | None) -> LearnedCount:
-    for count in lane.all_counts():
-        if (
-            isinstance(count, LearnedCount)
-            and count.window.what == what
-            and count.period == seconds
-            and not count.bursts
-        ):
-            return count
+    found = next(_all_learned(lane, what, seconds), None)
+    if found is not None:
+        return found
     made = LearnedCount(what, seconds)
     if isinstance(told, SlidingCount):
         made.take_over(told)
@@ -210,6 +205,11 @@ def _learned(lane: Lane, what: str, seconds: float, told: AnyCount | None) -> Le
 
 
 def _forget(lane: Lane, what: str, seconds: float) -> None:
+    for count in _all_learned(lane, what, seconds):
+        count.forget()
+
+
+def _all_learned(lane: Lane, what: str, seconds: float) -> Iterator[LearnedCount]:
     for count in lane.all_counts():
         if (
             isinstance(count, LearnedCount)
@@ -217,7 +217,7 @@ def _forget(lane: Lane, what: str, seconds: float) -> None:
             and count.period == seconds
             and not count.bursts
         ):
-            count.forget()
+            yield count
 
 
 def _used(limit: ObservedLimit) -> int | None:

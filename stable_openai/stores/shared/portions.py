@@ -127,11 +127,11 @@ class Portions:
 class Portion(SlidingCount):
     """A part of a sliding window: its own requests, next to all that were counted while the store was there."""
 
-    __slots__ = ("_before", "_part")
+    __slots__ = ("_before", "part")
 
     def __init__(self, before: SlidingCount, part: Part) -> None:
         self._before = before
-        self._part = part
+        self.part = part
         super().__init__(before.window, learned=before.learned)
         self.resize(before.limit)
 
@@ -143,12 +143,7 @@ class Portion(SlidingCount):
     def room(self, now: float) -> int:
         """What is left of the part now."""
         super().room(now)
-        return self._left(self._before.room(now), self.used)
-
-    def _left(self, before: int, own: int) -> int:
-        if self.window.what == "tokens" and not own and before >= self.limit:
-            return self.limit
-        return self._part.of(before) - own
+        return _left(self, self._before.room(now), self.used)
 
     def ready_at(self, now: float, need: int) -> float:
         """The earliest moment with room for ``need``."""
@@ -160,7 +155,7 @@ class Portion(SlidingCount):
         for at, from_before, from_own in sorted(leaving):
             before += from_before
             own -= from_own
-            if self._left(before, own) >= need:
+            if _left(self, before, own) >= need:
                 return at
         return float("inf")
 
@@ -176,11 +171,11 @@ def _leaving(count: SlidingCount) -> Iterator[tuple[float, int]]:
 class DayPortion(CalendarCount):
     """A part of a calendar day or month."""
 
-    __slots__ = ("_before", "_part")
+    __slots__ = ("_before", "part")
 
     def __init__(self, before: CalendarCount, part: Part, clock: Clock) -> None:
         self._before = before
-        self._part = part
+        self.part = part
         super().__init__(before.window, clock, learned=before.learned)
         self.resize(before.limit)
 
@@ -192,19 +187,21 @@ class DayPortion(CalendarCount):
     def room(self, now: float) -> int:
         """What is left of the part now."""
         super().room(now)
-        return self._left(self._before.room(now), self.used)
-
-    def _left(self, before: int, own: int) -> int:
-        if self.window.what == "tokens" and not own and before >= self.limit:
-            return self.limit
-        return self._part.of(before) - own
+        return _left(self, self._before.room(now), self.used)
 
     def ready_at(self, now: float, need: int) -> float:
         """The earliest moment with room for ``need``."""
         if self.room(now) >= need:
             return now
         ends_at = max(self._before.ready_at(now, self.limit), super().ready_at(now, self.limit))
-        return ends_at if self._left(self.limit, 0) >= need and ends_at > now else float("inf")
+        return ends_at if _left(self, self.limit, 0) >= need and ends_at > now else float("inf")
+
+
+def _left(portion: Portion | DayPortion, before: int, own: int) -> int:
+    """What is left of a part, of which so much is used, where so much was left of the whole."""
+    if portion.window.what == "tokens" and not own and before >= portion.limit:
+        return portion.limit
+    return portion.part.of(before) - own
 
 
 class Stretched(SlidingCount):
