@@ -79,10 +79,10 @@ async def _not_found(http: web.Request, seen: Seen) -> web.StreamResponse:  # no
 
 @web.middleware
 async def in_our_words(
-    http: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Say what the router itself refuses, such as ``CONNECT host:443`` or ``OPTIONS *``, as all else is said."""
     try:
-        return await handler(http)
+        return await handler(request)
     except web.HTTPClientError:
-        return await nothing(http)
+        return await nothing(request)

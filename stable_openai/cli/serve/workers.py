@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -19,7 +20,7 @@ from stable_openai.serving.siblings import Exchange
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["Workers", "is_worker", "socket_of_worker"]
 
@@ -51,7 +52,7 @@ class Workers:
         self._running: set[Process] = set()
         self._stopping = False
         self._failures = 0
-        self._metrics = ""
+        self._metrics: Mapping[str, str] = {}
 
     def run(self) -> int:
         """Keep them running until a signal comes, and give the exit code."""
@@ -87,7 +88,7 @@ class Workers:
             place = theirs.fileno()
             worker = await asyncio.create_subprocess_exec(
                 *self._command,
-                env={**os.environ, _MARK: str(place), _METRICS: self._metrics},
+                env={**os.environ, **self._metrics, _MARK: str(place)},
                 pass_fds=[place],
                 start_new_session=True,  # Ctrl-C is this process's matter
             )
@@ -128,17 +129,18 @@ def _signal(worker: Process, number: int) -> None:
 
 
 @contextlib.contextmanager
-def _meeting_place() -> Iterator[str]:
-    """A folder in which the workers' metrics come together: the user's, else one for this run."""
-    told = os.environ.get(_METRICS)
-    if told:
-        yield told
-        return
-    with tempfile.TemporaryDirectory(prefix="stable-openai-metrics-") as folder:
-        yield folder
+def _meeting_place() -> Iterator[dict[str, str]]:
+    """A folder in which the workers' metrics come together: the user's, else one for this run; as a variable."""
+    if find_spec("prometheus_client") is None:
+        yield {}
+    elif os.environ.get(_METRICS):
+        yield {_METRICS: os.environ[_METRICS]}
+    else:
+        with tempfile.TemporaryDirectory(prefix="stable-openai-metrics-") as folder:
+            yield {_METRICS: folder}
 
 
-def _forget_metrics(pid: int, folder: str) -> None:
+def _forget_metrics(pid: int, place: Mapping[str, str]) -> None:
     """What runs in a worker runs no more; what it has counted stays."""
-    with contextlib.suppress(ImportError):
-        importlib.import_module("prometheus_client.multiprocess").mark_process_dead(pid, folder)
+    if place:
+        importlib.import_module("prometheus_client.multiprocess").mark_process_dead(pid, place[_METRICS])
