@@ -30,7 +30,7 @@ text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #24292
   .tick { stroke: #30363d }
 }
 """
-_KINDS: Final = {"stable_openai": "ours", "oracle": "ideal"}
+_KINDS: Final = {"stable_openai": "ours", "oracle": "ideal", "direct": "ideal"}
 
 
 class Row(NamedTuple):
