@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from stable_openai.keys import Key
     from stable_openai.pool.pool import KeyPool
 
-__all__ = ["keys_for_looking", "open_pool", "store_for_looking"]
+__all__ = ["NoKeys", "keys_for_looking", "open_pool", "store_for_looking"]
+
+
+class NoKeys(ConfigurationError):
+    """There is no key anywhere."""
 
 
 def open_pool(file: Path | None, **options: Any) -> tuple[KeyPool, str]:
@@ -24,7 +28,8 @@ def open_pool(file: Path | None, **options: Any) -> tuple[KeyPool, str]:
         options: Options of the pool that win over the file's.
 
     Raises:
-        ConfigurationError: There is no key anywhere, or something is wrong with one, or with the file.
+        NoKeys: There is no key anywhere.
+        ConfigurationError: Something is wrong with a key, or with the file.
         OSError: The file can't be read.
     """
     from stable_openai.key_sources import keys_from_env
@@ -43,7 +48,7 @@ def open_pool(file: Path | None, **options: Any) -> tuple[KeyPool, str]:
     keys = keys_from_env()
     if keys:
         return KeyPool(keys, **options), "from the environment"
-    raise ConfigurationError(
+    raise NoKeys(
         "keys",
         "there are none: run 'stable-openai add_apikey', set OPENAI_API_KEYS or OPENAI_API_KEY, or name a file of keys "
         "with --pool",

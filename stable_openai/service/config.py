@@ -18,11 +18,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from stable_openai.errors import ConfigurationError
 from stable_openai.keys import Key
 from stable_openai.masking import Secret
+from stable_openai.serving import is_url
 
 from .errors import InvalidArgument
 from .texts import check_text
@@ -153,13 +153,7 @@ def _text_of(found: Mapping[str, Any], name: str, max_prompt: int) -> str | None
 def _check_url(url: str, *, pooled: bool) -> None:
     if pooled:
         raise InvalidArgument("config.base_url: is not for the server's pool, whose keys go nowhere else")
-    try:
-        parts = urlsplit(url)
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        fine = fine and parts.username is None and url.isprintable() and " " not in url
-    except ValueError:
-        fine = False
-    if not fine:
+    if not is_url(url):
         raise InvalidArgument("config.base_url: must be a URL, such as https://api.openai.com/v1")
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 from stable_openai.errors import ConfigurationError
 
-__all__ = ["Address", "check_open", "is_local", "parse_address"]
+__all__ = ["Address", "check_open", "check_url", "is_local", "is_url", "parse_address"]
 
 _MOST: Final = 65_535
 _LOCALHOST: Final = "localhost"
@@ -58,6 +59,33 @@ def parse_address(text: str, option: str = "address") -> Address:
     elif host and not _is_name(host):
         raise ConfigurationError(option, f"must be a host and a port, such as localhost:8000, not {text!r}")
     return Address(host, int(digits))
+
+
+def check_url(url: str, option: str) -> str:
+    """Check the address of a provider, such as ``https://api.openai.com/v1``, and give it back.
+
+    Args:
+        url: The address.
+        option: What it is called where it was given, such as ``--base-url``.
+
+    Raises:
+        ConfigurationError: It is none, or has a user name, a password or a query in it. The message does not show it.
+    """
+    if not is_url(url) or "?" in url or "#" in url:
+        raise ConfigurationError(
+            option, "must be the address of a provider, without a password in it, such as https://api.openai.com/v1"
+        )
+    return url
+
+
+def is_url(url: str) -> bool:
+    """Whether a text is the URL of a server that speaks HTTP, with neither a user name nor a password in it."""
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return fine and parts.username is None and url.isprintable() and " " not in url
 
 
 def check_open(address: Address, option: str, *, has_token: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 
@@ -68,27 +69,148 @@ def test_no_keys_no_gateway(run):
     assert "there are none" in run("serve", "--gateway", "localhost:0").stderr
 
 
+TOKEN = '[[tokens]]\nname = "one"\nsecret = "a-long-secret-1"\n'
+
+
+@pytest.fixture
+def refused(tmp_path):
+    """``refused(text)``: what is said of a configuration file, with all that is looked at before anything listens."""
+
+    def refused(text, **told):
+        path = tmp_path / "serve.toml"
+        path.write_text(text)
+        path.chmod(0o600)
+        with pytest.raises(ConfigurationError) as caught:
+            Settings.of(path, told).all_tokens()
+        assert "a-long-secret" not in str(caught.value)
+        return str(caught.value)
+
+    return refused
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ('gateway = "localhost:1"\nworkes = 3\n', "serve.toml, line 2: workes: is unknown; known are grpc"),
-        ("# first\n\nworkers = 0\n", "serve.toml, line 3: workers: must be at least 1, not 0"),
-        ('workers = "3"\n', "serve.toml, line 1: workers: must be a whole number, not str"),
-        ("drain = true\n", "serve.toml, line 1: drain: must be a number, not bool"),
-        ('http = "a b:1"\n', "serve.toml, line 1: http: must be a host and a port"),
-        ("debug = 1\n", "serve.toml, line 1: debug: must be true or false, not int"),
-        ('grpc = "localhost:1\n', r"serve.toml: is no valid TOML \(line 1, column"),
-        ('x = 1\n[[tokens]]\nsecret = "a"\n', "serve.toml, line 1: x: is unknown"),
-        ('[[tokens]]\nsecrets = "a"\n', r"serve.toml, line 1: tokens\[0\].secrets: is unknown"),
+        ('gateway = "localhost:1"\nworkes = 3\n', "line 2: workes: is unknown: did you mean workers? Known are grpc"),
+        ('"token-file" = "x"\n', "line 1: token-file: is unknown: did you mean token_file? Known"),
+        ('x = 1\n[[tokens]]\nsecret = "a"\n', "line 1: x: is unknown; known are"),
+        ("# first\n\nworkers = 0\n", "line 3: workers: must be at least 1, not 0"),
+        ('workers = "3"\n', "line 1: workers: must be a whole number, not a text: write it without quotes"),
+        ("workers = 2.5\n", "line 1: workers: must be a whole number, not one with a point"),
+        ("drain = true\n", "line 1: drain: must be a number, not true or false"),
+        ("drain = nan\n", "line 1: drain: must be a number of seconds from 0 up, not nan"),
+        ("\nidle = inf\n", "line 2: idle: must be a number of seconds from 0 up, not inf"),
+        ("gateway = 8000\n", "line 1: gateway: must be a text, not a whole number: write it in quotes"),
+        ("# gateway\n[gateway]\nport = 1\n", "line 2: gateway: must be a text, not a table"),
+        ("debug = 1\n", "line 1: debug: must be true or false, not a whole number"),
+        ('admins = "one"\n', 'line 1: admins: must be a list, not a text: write it in brackets, ["…"]'),
+        ('admins = [\n  "one",\n  2]\n', "line 3: admins[1]: must be a text, not a whole number: write it in quotes"),
+        ('http = "a b:1"\n', "line 1: http: must be a host and a port, such as localhost:8000, not 'a b:1'"),
+        ('http = ""\n', "line 1: http: must be a host and a port"),
+        ('model = """\nhttp = 1"""\nhttp = "::1:1"', "line 3: http: has an IPv6 address without brackets"),
+        ('store = "red://h"\n', "line 1: store: must begin with memory://, sqlite:///"),
+        ('base_url = "me:pw@host"\n', "line 1: base_url: must be the address of a provider"),
+        (
+            'base_url = "https://me:pw@host/v1"\n',
+            "line 1: base_url: must be the address of a provider, without a password",
+        ),
+        ('\npool = "nowhere/keys.toml"\n', "line 2: pool: there is no file /"),
+        ('token_file = "."\n', "line 1: token_file: there is no file /"),
+        ('sessions = "nowhere/sessions.db"\n', "line 1: sessions: there is no folder /"),
+        (
+            'gateway = "localhost:8000"\nhttp = "localhost:8000"',
+            "line 2: http: localhost:8000 is the address of gateway",
+        ),
+        ('gateway = ":8000"\n', "line 1: gateway: :8000 can be reached from other machines, and no token is set"),
+        ('http = "0.0.0.0:1"\ngrpc = "localhost:1"', "line 1: http: 0.0.0.0:1 can be reached from other machines"),
+        ('gateway = ":1"\nadmins = ["one"]\n', "line 2: admins[0]: there is no token 'one'; there is none"),
+        (
+            f'gateway = ":1"\nadmins = [\n "one",\n "two",\n]\n{TOKEN}',
+            "line 4: admins[1]: there is no token 'two'; there are: one",
+        ),
+        ('grpc = "localhost:1"\nadmins = ["one"]\n', "line 2: admins: is for the gateway: give --gateway too"),
+        ('http = "localhost:1"\nbehind_proxy = true\n', "line 2: behind_proxy: is for the gateway: give --gateway too"),
+        ('gateway = ":1"\nidle = 5\n', "line 2: idle: is for the chat service: give --grpc or --http too"),
+        ('gateway = ":1"\nworkers = 2\nstore = "memory://"\n', "line 2: workers: needs a store that processes share"),
+        ('http = ":1"\nworkers = 2\n', "line 2: workers: is for the gateway alone"),
+        ('workers = 2\nstore = "sqlite:///x"\ngateway = ":0"', "line 3: gateway: needs a port of its own"),
+        ('[[tokens]]\nsecrets = "a"\n', "line 2: tokens[0].secrets: is unknown: did you mean secret?"),
+        (
+            f"# tokens[1].rpm\n{TOKEN}{TOKEN.replace('one', 'two')}rpm = 0\n",
+            "line 8: tokens[1].rpm: must be a whole number",
+        ),
+        (
+            'tokens = [\n  {name = "one", secret = "a-long-secret-1"},\n  {secret = "a-long-secret-2", limits.rpm = "5"},\n]',
+            "line 3: tokens[1].limits.rpm: must be a whole number of at least 1, not '5'",
+        ),
+        (f"{TOKEN}{TOKEN}", "line 5: tokens[1].name: two tokens have the name 'one'"),
+        ('[tokens]\none = "a-long-secret-1"\n', "line 1: tokens: must be a list: write [[tokens]] for each"),
     ],
 )
-def test_a_file_that_is_wrong(tmp_path, text, problem):
-    """The field, and its line."""
-    path = tmp_path / "serve.toml"
-    path.write_text(text)
+def test_a_file_that_is_wrong(refused, text, problem):
+    """The file, the line, the field and what to do; nothing listens then."""
+    assert f"serve.toml, {problem}" in refused(text)
+
+
+def test_a_file_that_is_no_toml(refused):
+    """The line and the column."""
+    assert refused('grpc = "localhost:1\n').startswith("serve.toml: is no valid TOML (line 1, column")
+
+
+def test_options_are_named_where_they_are_wrong(refused):
+    """What an option says is not blamed on the file, and the other way round."""
+    text = 'gateway = "localhost:1"\nworkers = 2\n'
+    assert refused(text, workers=3).startswith("--workers: needs a store")
+    assert refused(text, store="sqlite:///x", gateway="localhost:0").startswith("--gateway: needs a port of its own")
+    assert refused(text, base_url="nowhere").startswith("--base-url: must be the address")
+    assert refused(text, http="localhost:2").startswith("serve.toml, line 2: workers: is for the gateway alone")
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.getuid() == 0, reason="root may read everything")
+def test_a_file_of_another_user(refused, tmp_path):
+    """What can't be read is said with the line."""
+    (tmp_path / "keys.toml").touch(0)
+    assert "serve.toml, line 1: pool:" in refused(f'pool = "{tmp_path}/keys.toml"')
+
+
+@posix
+def test_what_is_wrong_with_the_service_is_said_before_the_gateway_listens(run, provider, tmp_path):
+    """Whatever stands behind one server is looked at before another one listens."""
+    provider()
+    (tmp_path / "sessions.db").write_text("no database of ours " * 50)
+    for arguments, words in (
+        (["--idle", "0"], "--idle: must be more than 0 seconds"),
+        (["--model", ""], "--model: must be the name of a model"),
+        (["--sessions", str(tmp_path / "sessions.db")], "--sessions: "),
+    ):
+        result = run("serve", "--gateway", "localhost:0", "--http", "localhost:0", *arguments)
+        assert result.exit_code == 1
+        assert words in result.stderr
+        assert "gateway on" not in result.stderr
+
+
+@posix
+def test_workers_are_not_started_in_vain(run, provider, tmp_path):
+    """What is wrong with the keys is said once, by the process that would start them."""
+    provider()
+    path = tmp_path / "keys.toml"
+    path.write_text("[pool]\nrpm = 0\n")
     path.chmod(0o600)
-    with pytest.raises(ConfigurationError, match=problem):
-        Settings.of(path, {})
+    told = ["--gateway", "localhost:8000", "--workers", "2", "--store", f"sqlite:///{tmp_path}/keys.db"]
+    result = run("serve", *told, "--pool", str(path))
+    assert result.exit_code == 1
+    assert result.stderr.strip().endswith("keys.toml, line 2: pool.rpm: must be a whole number of at least 1, not 0")
+    assert not (tmp_path / "keys.db").exists()
+
+
+@posix
+def test_kept_keys_that_are_wrong_are_not_passed_over(run, provider, folder):
+    """The chat service can do without keys, but not in silence with keys that it can't read."""
+    provider()
+    run("add_apikey", KEYS[0])
+    (folder / "keys.toml").chmod(0o644)
+    result = run("serve", "--http", "localhost:0")
+    assert (result.exit_code, "chmod 600" in result.stderr) == (1, True)
 
 
 @posix

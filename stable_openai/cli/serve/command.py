@@ -75,7 +75,7 @@ def command(file: Path | None, **told: Any) -> None:
     """
     import asyncio
 
-    from .running import serve
+    from .running import look, serve
     from .settings import Settings
     from .workers import Workers, is_worker
 
@@ -83,7 +83,7 @@ def command(file: Path | None, **told: Any) -> None:
         settings = Settings.of(file, {**told, "is_worker": is_worker() or None})
         _log(debug=settings.debug)
         if settings.workers > 1 and not settings.is_worker:
-            settings.all_tokens()  # what is wrong with them is said once
+            look(settings)
             sys.exit(Workers(settings.workers, sys.argv[1:]).run())
         try:
             asyncio.run(serve(settings))

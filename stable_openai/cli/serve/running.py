@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from stable_openai.cli.opening import open_pool
-from stable_openai.errors import ConfigurationError
+from stable_openai.cli.opening import NoKeys, open_pool
 from stable_openai.serving import Siblings
+from stable_openai.stores.opening import MEMORY
 
 from .workers import socket_of_worker
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from stable_openai.pool.pool import KeyPool
+    from stable_openai.service.sessions import Sessions
     from stable_openai.serving import Tokens
 
     from .settings import Settings
 
-__all__ = ["serve"]
+__all__ = ["look", "serve"]
 
 _BASE_URL: Final = "https://api.openai.com/v1"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -44,12 +45,26 @@ async def serve(settings: Settings) -> None:
             pool = _pool(settings, needed=settings.gateway is not None)
             if pool is not None:
                 running.push_async_callback(pool.aclose)
+            sessions = None
+            if settings.grpc or settings.http:
+                sessions = await running.enter_async_context(_sessions(settings, pool))
             if settings.gateway:
                 await running.enter_async_context(_gateway(settings, pool, tokens, over))
-            if settings.grpc or settings.http:
-                await running.enter_async_context(_chat_service(settings, pool, tokens))
+            if sessions is not None:
+                await running.enter_async_context(_chat_service(settings, sessions, tokens))
             await over.wait()
             click.echo("stopping; what runs may end (once more cuts it)", err=True)
+
+
+def look(settings: Settings) -> None:
+    """Look at all that was told, and open none of it: what is wrong is said once, and not by each worker.
+
+    Raises:
+        ConfigurationError: Something is wrong.
+        OSError: A file can't be read.
+    """
+    settings.all_tokens()
+    open_pool(settings.pool, store=MEMORY)[0].close()
 
 
 def _pool(settings: Settings, *, needed: bool) -> KeyPool | None:
@@ -57,8 +72,8 @@ def _pool(settings: Settings, *, needed: bool) -> KeyPool | None:
     options: dict[str, Any] = {} if settings.store is None else {"store": settings.store}
     try:
         pool, whence = open_pool(settings.pool, **options)
-    except ConfigurationError:
-        if needed or settings.pool is not None:
+    except NoKeys:
+        if needed:
             raise
         return None
     click.echo(f"{len(pool)} keys {whence}", err=True)
@@ -97,17 +112,26 @@ async def _gateway(
 
 
 @contextlib.asynccontextmanager
-async def _chat_service(settings: Settings, pool: KeyPool | None, tokens: Tokens) -> AsyncIterator[None]:
-    from stable_openai.service.callers import Callers
+async def _sessions(settings: Settings, pool: KeyPool | None) -> AsyncIterator[Sessions]:
+    """The sessions of the chat service; what is wrong with them is said before anything listens."""
     from stable_openai.service.options import SessionOptions
     from stable_openai.service.sessions import Sessions
 
     names = ("model", "base_url", "max_sessions", "idle", "max_wait")
     told = {name: getattr(settings, name) for name in names if getattr(settings, name) is not None}
-    sessions = Sessions(SessionOptions.from_env(**told), pools=pool, kept=settings.sessions)
+    async with contextlib.AsyncExitStack() as stack:
+        with settings.explained():
+            sessions = Sessions(SessionOptions.from_env(**told), pools=pool, kept=settings.sessions)
+            await stack.enter_async_context(sessions)
+        yield sessions
+
+
+@contextlib.asynccontextmanager
+async def _chat_service(settings: Settings, sessions: Sessions, tokens: Tokens) -> AsyncIterator[None]:
+    from stable_openai.service.callers import Callers
+
     callers = Callers(tokens, store=settings.store or "memory://")
     async with contextlib.AsyncExitStack() as listening:
-        await listening.enter_async_context(sessions)
         if settings.grpc:
             from stable_openai.service.grpc.server import GrpcOptions, grpc_server, reflection_from_env
 

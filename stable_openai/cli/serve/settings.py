@@ -2,51 +2,34 @@
 
 from __future__ import annotations
 
-import re
-import sys
+import contextlib
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from stable_openai.errors import ConfigurationError
-from stable_openai.serving import Tokens, parse_address, parse_token, read_tokens, tokens_from_env, tokens_from_file
+from stable_openai.serving import (
+    Tokens,
+    check_open,
+    parse_address,
+    parse_token,
+    tokens_from_env,
+    tokens_from_file,
+)
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]  # only there where it is needed
+from .checking import SERVERS, check
+from .reading import TOKENS, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from stable_openai.serving import Address, Token
+    from stable_openai.toml import TomlFile
 
-__all__ = ["DEFAULT_GRPC", "Settings", "from_file"]
+__all__ = ["DEFAULT_GRPC", "Settings"]
 
 DEFAULT_GRPC: Final = "localhost:50052"
-_TOKENS: Final = "tokens"
-_PATHS: Final = frozenset({"pool", "sessions", "token_file"})
-_KINDS: Final[Mapping[str, tuple[type, ...]]] = {
-    "grpc": (str,),
-    "http": (str,),
-    "gateway": (str,),
-    "pool": (str,),
-    "store": (str,),
-    "base_url": (str,),
-    "model": (str,),
-    "sessions": (str,),
-    "token_file": (str,),
-    "workers": (int,),
-    "max_sessions": (int,),
-    "idle": (int, float),
-    "max_wait": (int, float),
-    "drain": (int, float),
-    "admins": (list,),
-    "behind_proxy": (bool,),
-    "debug": (bool,),
-    _TOKENS: (list,),
-}
-_WORDS: Final = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", list: "a list"}
+_OPTIONS: Final = {"tokens": "--token", "admins": "--admin"}  # the others are called as the settings are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +56,11 @@ class Settings:
         drain: Seconds that requests may still take once it is to end.
         debug: Whether all is logged, and gRPC tells what it serves.
         is_worker: Whether it is one of several processes.
+        file: The configuration file.
+        in_file: The names of those settings that are the file's.
+
+    Raises:
+        ConfigurationError: One is wrong, alone or beside the others; the message says where it was told.
     """
 
     grpc: str | None = None
@@ -94,26 +82,48 @@ class Settings:
     drain: float = 30.0
     debug: bool = False
     is_worker: bool = False
+    file: TomlFile | None = field(default=None, repr=False)
+    in_file: frozenset[str] = field(default=frozenset(), repr=False)
 
     def __post_init__(self) -> None:
-        if not (self.grpc or self.http or self.gateway):
+        if all(getattr(self, name) is None for name in SERVERS):
             object.__setattr__(self, "grpc", DEFAULT_GRPC)
-        if self.workers > 1:
-            self._check_workers()
+        check(self)
 
-    def _check_workers(self) -> None:
-        if self.grpc or self.http:
-            raise ConfigurationError(
-                "--workers", "is for the gateway alone: the chat service keeps its sessions in one"
-            )
-        if self.store is None or self.store.startswith("memory:"):
-            raise ConfigurationError(
-                "--workers",
-                "needs a store that processes share, or each would count for itself: --store sqlite:///keys.db or "
-                "--store redis://host/0",
-            )
-        if self.address("gateway").port == 0:
-            raise ConfigurationError("--gateway", "needs a port of its own, where there are several workers")
+    @classmethod
+    def of(cls, path: Path | None, told: Mapping[str, Any]) -> Settings:
+        """What the file says, and what the options say, which win.
+
+        Raises:
+            ConfigurationError: Something is wrong with either.
+            OSError: The file can't be read.
+        """
+        values, file = ({}, None) if path is None else read_settings(path)
+        given = {name: value for name, value in told.items() if value not in (None, ())}
+        if TOKENS in given:
+            given[TOKENS] = tuple(parse_token(text, "--token") for text in given[TOKENS])
+        return cls(**{**values, **given}, file=file, in_file=frozenset(values) - set(given))
+
+    def where(self, place: str) -> str:
+        """Where something was told, as messages have it: the option, or the file with the line and the place.
+
+        Args:
+            place: A setting, or a place in one, such as ``admins[1]``.
+        """
+        name = _name_in(place)
+        if self.file is not None and name in self.in_file:
+            return self.file.where(place)
+        return _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Let errors that name a setting say where that was told."""
+        try:
+            yield
+        except ConfigurationError as error:
+            if getattr(self, _name_in(error.field), None) in (None, ()):
+                raise
+            raise ConfigurationError(self.where(error.field), error.problem) from None
 
     def address(self, name: str) -> Address:
         """Where one of the three listens.
@@ -121,88 +131,28 @@ class Settings:
         Raises:
             ConfigurationError: That is no address.
         """
-        return parse_address(str(getattr(self, name)), f"--{name}")
+        return parse_address(str(getattr(self, name)), self.where(name))
 
     def all_tokens(self) -> Tokens:
         """Those that were given, those of the file, and those of ``STABLE_OPENAI_TOKENS``.
 
         Raises:
-            ConfigurationError: One is wrong, or the file can be read by others.
+            ConfigurationError: One is wrong, or the file can be read by others; or there is none where others than this
+                machine can come, or none of the names that ``admins`` has.
             OSError: The file can't be read.
         """
         found = [*self.tokens, *(tokens_from_file(self.token_file) if self.token_file else ()), *tokens_from_env()]
         tokens = Tokens(found)
-        unknown = [name for name in self.admins if name not in tokens.names]
-        if unknown:
-            raise ConfigurationError(
-                "--admin", f"there is no token {unknown[0]!r}; there are: {', '.join(tokens.names)}"
-            )
+        for index, name in enumerate(self.admins):
+            if name not in tokens.names:
+                there = f"there are: {', '.join(tokens.names)}" if tokens else "there is none: give one with --token"
+                raise ConfigurationError(self.where(f"admins[{index}]"), f"there is no token {name!r}; {there}")
+        for name in SERVERS:
+            if getattr(self, name) is not None:
+                check_open(self.address(name), self.where(name), has_token=bool(tokens))
         return tokens
 
-    @classmethod
-    def of(cls, file: Path | None, told: Mapping[str, Any]) -> Settings:
-        """What the file says, and what the options say, which win."""
-        values = {} if file is None else from_file(file)
-        values |= {name: value for name, value in told.items() if value not in (None, ())}
-        if told.get(_TOKENS):
-            values[_TOKENS] = tuple(parse_token(text, "--token") for text in told["tokens"])
-        return cls(**values)
 
-
-def from_file(path: Path) -> dict[str, Any]:
-    """Read a configuration file: the names of the options, and ``[[tokens]]``.
-
-    Raises:
-        ConfigurationError: A field is unknown or wrong; the message names it, and its line.
-        OSError: The file can't be read.
-    """
-    raw = path.read_bytes()
-    try:
-        text = raw.decode()
-        data = tomllib.loads(text)
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(path.name, f"is not UTF-8 (byte {error.start})") from None
-    except tomllib.TOMLDecodeError as error:
-        spot = re.search(r"line \d+, column \d+", str(error))
-        raise ConfigurationError(path.name, f"is no valid TOML ({spot[0] if spot else 'see its quoting'})") from None
-    values: dict[str, Any] = {}
-    for name, value in data.items():
-        values[name] = _checked(name, value, f"{path.name}, {_line_of(text, name)}: {name}")
-    _check_mode(path, values)
-    return values
-
-
-def _checked(name: str, value: Any, where: str) -> Any:
-    kinds = _KINDS.get(name)
-    if kinds is None:
-        raise ConfigurationError(where, f"is unknown; known are {', '.join(_KINDS)}")
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        raise ConfigurationError(where, f"must be {_WORDS[kinds[-1]]}, not {type(value).__name__}")
-    if name == _TOKENS:
-        return tuple(read_tokens(value, where))
-    if name == "admins":
-        return _names(value, where)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and value < (1 if kinds == (int,) else 0):
-        raise ConfigurationError(where, f"must be {'at least 1' if kinds == (int,) else 'from 0 up'}, not {value}")
-    if name in {"grpc", "http", "gateway"}:
-        parse_address(str(value), where)
-    return Path(str(value)) if name in _PATHS else value
-
-
-def _names(values: Any, where: str) -> tuple[str, ...]:
-    if not all(isinstance(value, str) for value in values):
-        raise ConfigurationError(where, "must be a list of names of tokens")
-    return tuple(values)
-
-
-def _line_of(text: str, name: str) -> str:
-    for number, line in enumerate(text.splitlines(), 1):
-        if re.match(rf"\s*(?:\[+\s*)?[\"']?{re.escape(name)}[\"']?\s*(?:=|\]|\.)", line):
-            return f"line {number}"
-    return "line 1"
-
-
-def _check_mode(path: Path, values: Mapping[str, Any]) -> None:
-    """Refuse a file with tokens that others can read."""
-    if _TOKENS in values and sys.platform != "win32" and path.stat().st_mode & 0o077:
-        raise ConfigurationError(path.name, f"holds tokens, and others can read it: run 'chmod 600 {path}'")
+def _name_in(place: str) -> str:
+    """The setting that a place is in."""
+    return place.partition("[")[0].partition(".")[0]
