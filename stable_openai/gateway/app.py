@@ -14,6 +14,7 @@ from stable_openai.serving import Address, check_open
 from .gateway import GATEWAY, Gateway
 from .health import alive, in_our_words, metrics, nothing, ready
 from .options import GatewayOptions
+from .origins import sharing
 from .status import add_status_page
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def create_app(
     app[GATEWAY] = gateway
     app.cleanup_ctx.append(gateway.running)
     app.on_shutdown.append(_drain)
+    app.on_response_prepare.append(sharing(with_all=bool(gateway.options.tokens)))
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", ready)
     app.router.add_get("/metrics", metrics)

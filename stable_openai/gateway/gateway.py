@@ -15,6 +15,7 @@ from .asking import Room, asked_of, read_body
 from .errors import Refused
 from .headers import PSEUDONYM, for_provider
 from .metrics import make_metrics
+from .origins import answer_preflight
 from .passage import Passage
 from .relaying import ClientLeft
 from .seen import LEFT, Seen, log_access
@@ -111,6 +112,11 @@ class Gateway:
             raise Refused(
                 503, "shutting_down", "The gateway is shutting down.", headers={"Retry-After": "1"}, closes=True
             )
+        preflight = answer_preflight(http)
+        if preflight is not None:
+            if not self.options.tokens:
+                self._check_local(http)
+            return preflight
         token = self.admit(http)
         if token is not None:
             seen.token = token.name

@@ -7,7 +7,8 @@ a gateway has to (7.6.3), under a name of this process's own, so that a request 
 and its like are neither passed nor added: where the client is, is none of the provider's business.
 
 Towards the client: nothing that belongs to the key or to the provider's own site. The ``x-ratelimit-…`` headers tell
-of one key and would mislead; those of the client's token stand in their place, where it has limits.
+of one key and would mislead; those of the client's token stand in their place, where it has limits. Which pages of the
+web may read the provider's answers says nothing of ours: see ``origins``.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _NOT_GIVEN: Final = _HOP_BY_HOP | {
     "report-to", "reporting-endpoints", "server", "set-cookie", "set-cookie2", "strict-transport-security",
 }  # fmt: skip
 _FORWARDED: Final = "x-forwarded-"
-_LIMITS: Final = ("x-ratelimit-", "ratelimit", "anthropic-ratelimit-", "x-envoy-")
+_KINDS_NOT_GIVEN: Final = ("x-ratelimit-", "ratelimit", "anthropic-ratelimit-", "x-envoy-", "access-control-")
 _CODINGS: Final = frozenset({"gzip", "deflate", "identity"})
 _SHORTEST: Final = 8  # characters: servers without keys are given words such as "EMPTY", which may stand anywhere
 
@@ -80,7 +81,7 @@ def for_client(headers: MultiMapping[str], secret: str, added: Mapping[str, str]
     kept: CIMultiDict[str] = CIMultiDict()
     for name, value in headers.items():
         lower = name.lower()
-        if lower in _NOT_GIVEN or lower in named or lower.startswith(_LIMITS):
+        if lower in _NOT_GIVEN or lower in named or lower.startswith(_KINDS_NOT_GIVEN):
             continue
         if hides and (secret in value or lowered in lower):
             continue
