@@ -7,7 +7,7 @@
 ``pool``            in their place: ``true`` for the server's own keys, or the name of one of its pools
 ``model``           the model, if not the server's default
 ``system_prompt``   what the model is told first
-``base_url``        the provider; only with a key of one's own, as the server's keys go nowhere else
+``base_url``        the provider, if the server allows it; only with a key of one's own: the server's go nowhere else
 ``session_id``      with a key: give a session its key again after the server was restarted, and nothing else
 ==================  ====================================================================================
 """

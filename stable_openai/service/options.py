@@ -6,8 +6,12 @@ import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from stable_openai.errors import ConfigurationError
+from stable_openai.serving import check_url
+
+from .errors import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["SessionOptions"]
 
 _COOLDOWN: Final = "CHATGPT_COOLDOWN"
+_OPENAI: Final = "https://api.openai.com/v1"
+_ANY: Final = "*"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +30,9 @@ class SessionOptions:
     Args:
         model: The model of a session that names none.
         base_url: The provider of a session that names none; None: openai's own (or ``OPENAI_BASE_URL``).
-        base_urls: The providers that a session with a key of its own may name; None: any.
+        base_urls: The providers that a session with a key of its own may name, beside that of a session that names
+            none; ``"*"`` is any. None: none where callers show a token, for then they may be elsewhere, and could have
+            this server ask machines that only it can reach; and any where they need not, for then they are here.
         cooldown: Seconds between two consecutive requests to one key, in sessions that bring their own.
         max_sessions: The most sessions at once.
         idle: Seconds without a request after which a session is cleared.
@@ -59,8 +67,36 @@ class SessionOptions:
             _check_count(name, getattr(self, name), may_be_none=name == "max_history_tokens")
         for name in ("cooldown", "idle", "max_wait", "total_timeout"):
             _check_seconds(name, getattr(self, name), may_be_none=name in ("max_wait", "total_timeout"))
+        for index, url in enumerate(self.base_urls or ()):
+            if url != _ANY:
+                check_url(url, f"base_urls[{index}]")
         if self.idle == 0:
             raise ConfigurationError("idle", "must be more than 0 seconds, or no session would last")
+
+    def provider_of(self, named: str | None, *, caller: str) -> str | None:
+        """The provider of a session, as whoever runs the server has spelled it; None: openai's default.
+
+        Args:
+            named: The one that the session names.
+            caller: Whose session it is: the name of the token, or empty where nobody has to show one.
+
+        Raises:
+            InvalidArgument: The session may not name it.
+        """
+        if named is None:
+            return self.base_url
+        allowed = self.base_urls
+        if allowed is None:
+            allowed = () if caller else (_ANY,)
+        for url in (self.base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI, *allowed):
+            if url != _ANY and _parts(url) == _parts(named):
+                return url
+        if _ANY in allowed:
+            return named
+        raise InvalidArgument(
+            "config.base_url: is not among the providers that this server allows: leave it out, or ask whoever runs it "
+            "to allow this one (serve --session-base-url)"
+        )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> SessionOptions:
@@ -75,6 +111,13 @@ class SessionOptions:
             if text:
                 options["cooldown"] = _seconds_of(text)
         return cls(**options)
+
+
+def _parts(url: str) -> tuple[object, ...]:
+    """What makes a URL the same as another one that is spelled otherwise."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, parts.hostname, port, parts.path.rstrip("/"), parts.query, parts.fragment
 
 
 def _seconds_of(text: str) -> float:

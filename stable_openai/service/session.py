@@ -118,6 +118,8 @@ def chat_of(
     options: SessionOptions,
     keys: KeyPool,
     messages: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    caller: str,
 ) -> Chat:
     """Make the conversation of a session.
 
@@ -126,15 +128,14 @@ def chat_of(
         options: The server's bounds and defaults.
         keys: Its keys.
         messages: What was said before; None: it is new.
+        caller: Whose session it is.
 
     Raises:
         InvalidArgument: The provider that it names is not allowed here.
         ConfigurationError: What was said before is no conversation.
     """
-    if config.base_url is not None and options.base_urls is not None and config.base_url not in options.base_urls:
-        raise InvalidArgument("config.base_url: is not among those that this server allows")
     told: dict[str, Any] = {
-        "base_url": config.base_url or options.base_url,
+        "base_url": options.provider_of(config.base_url, caller=caller),
         "max_wait": options.max_wait,
         "total_timeout": options.total_timeout,
     }

@@ -197,7 +197,7 @@ class Sessions:
         if len(self._registry) + self._making - in_place_of >= self.options.max_sessions:
             raise TooManySessions(self.options.max_sessions)
         keys = keys_of(config, self._pools)
-        chat = chat_of(config, self.options, keys)
+        chat = chat_of(config, self.options, keys, caller=caller)
         self._making += 1
         try:
             response = await _first(chat, config, initial_prompt)
@@ -223,7 +223,7 @@ class Sessions:
             raise InvalidArgument("config.session_id: names a session over the server's pool, which needs no key")
         renewed = replace(session.config, api_key=config.api_key)
         keys = keys_of(renewed, self._pools)
-        chat = chat_of(renewed, self.options, keys, session.said())
+        chat = chat_of(renewed, self.options, keys, session.said(), caller=caller)
         response = await _first(chat, renewed, initial_prompt)
         session.config, session.keys, session.chat, session.messages = renewed, keys, chat, ()
         self._registry.touch(session)
@@ -237,7 +237,7 @@ class Sessions:
             return Session(row.id, row.caller, config, None, None, row.messages, row.created, used)
         try:
             keys = keys_of(config, self._pools)
-            chat = chat_of(config, self.options, keys, row.messages)
+            chat = chat_of(config, self.options, keys, row.messages, caller=row.caller)
         except (InvalidArgument, ConfigurationError) as error:
             _logger.warning("session %s can't be used now: %s", shown(row.id), error)
             return None

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from urllib.error import HTTPError
 
 import pytest
 
@@ -46,6 +47,23 @@ def test_all_three_at_once(serving):
     assert child.wait(30) == 0
     assert "stopping" in rest
     assert not any(key in rest for key in KEYS)
+
+
+@posix
+def test_providers_that_sessions_may_name(serving, openai_simulator):
+    """None but the server's own for those who come with a token, until whoever runs it says otherwise."""
+    other = openai_simulator(keys=["sk-of-another"])
+    config = {"version": 3, "api_key": "sk-of-another", "base_url": other.base_url}
+    arguments = ["--http", "localhost:0", "--token", "one=a-long-secret-1"]
+    for more in ([], ["--session-base-url", other.base_url]):
+        chat = said(serving(*arguments, *more), r"^HTTP on (http://\S+),")[1]
+        told = (f"{chat}/v1/sessions", {"config": config, "initial_prompt": "Hi!"})
+        if more:
+            assert ask(*told, Authorization="Bearer a-long-secret-1")["initial_response"].endswith("Hi!")
+        else:
+            with pytest.raises(HTTPError, match="400"):
+                ask(*told, Authorization="Bearer a-long-secret-1")
+    assert other.stats().served_times("Hi!") == 1
 
 
 def test_what_is_refused_at_the_start(run, provider, tmp_path):
@@ -134,6 +152,12 @@ def refused(tmp_path):
         ('gateway = ":1"\nworkers = 2\nstore = "memory://"\n', "line 2: workers: needs a store that processes share"),
         ('http = ":1"\nworkers = 2\n', "line 2: workers: is for the gateway alone"),
         ('workers = 2\nstore = "sqlite:///x"\ngateway = ":0"', "line 3: gateway: needs a port of its own"),
+        ('gateway = ":1"\nsession_base_urls = ["*"]\n', "line 2: session_base_urls: is for the chat service"),
+        (
+            'session_base_urls = [\n "*",\n "me:pw@h",\n]\n',
+            "line 3: session_base_urls[1]: must be the address of a provider",
+        ),
+        ('session_base_url = "*"\n', "line 1: session_base_url: is unknown: did you mean session_base_urls?"),
         ('[[tokens]]\nsecrets = "a"\n', "line 2: tokens[0].secrets: is unknown: did you mean secret?"),
         (
             f"# tokens[1].rpm\n{TOKEN}{TOKEN.replace('one', 'two')}rpm = 0\n",

@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from stable_openai import ConfigurationError, KeyPool, ManualClock
-from stable_openai.service import Callers, Sessions
+from stable_openai.service import Callers, SessionOptions, Sessions
 from stable_openai.service.grpc import grpc_server, reflection_from_env
 from stable_openai.service.http import http_server
 from stable_openai.serving import Token
@@ -66,7 +66,7 @@ async def test_nothing_of_the_servers_keys_is_told(serve, made, openai_simulator
 
 
 async def test_without_a_token_nobody_gets_in(serve, config):
-    served = await serve(tokens=[f"lab={TOKEN}"])
+    served = await serve(tokens=[f"lab={TOKEN}"], base_url=config.sim.base_url)
     for token in (None, "wrong", TOKEN[:-1]):
         client = await served.client(token=token)
         for method in ("NewSession", "Chat", "DeleteSession"):
@@ -89,7 +89,7 @@ async def test_without_a_token_nobody_gets_in(serve, config):
 
 
 async def test_a_caller_sees_its_own_sessions_alone(serve, config):
-    served = await serve(tokens=[f"lab={TOKEN}", f"other={TOKEN}-2"], cooldown=0)
+    served = await serve(tokens=[f"lab={TOKEN}", f"other={TOKEN}-2"], cooldown=0, base_url=config.sim.base_url)
     mine, other = await served.client(token=TOKEN), await served.client(token=f"{TOKEN}-2")
     session = (await mine.NewSession(config=config.text())).session_id
     assert (await other.refusal("Chat", session_id=session, prompt="hi"))[0] == "NOT_FOUND"
@@ -102,7 +102,11 @@ async def test_a_token_has_limits_of_its_own(config):
     token = {"authorization": f"Bearer {TOKEN}"}
     clock = ManualClock()
     callers = Callers([Token(TOKEN, "lab", {"rpm": 2})], clock=clock)
-    async with Sessions(clock=clock) as sessions, http_server("localhost:0", sessions, callers=callers) as http:
+    options = SessionOptions(base_url=config.sim.base_url)
+    async with (
+        Sessions(options, clock=clock) as sessions,
+        http_server("localhost:0", sessions, callers=callers) as http,
+    ):
         import aiohttp
 
         async with aiohttp.ClientSession(headers=token) as client:

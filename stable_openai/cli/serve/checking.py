@@ -20,7 +20,7 @@ _SECONDS: Final = ("idle", "max_wait", "drain")
 _COUNTS: Final = ("workers", "max_sessions")
 _FILES: Final = ("pool", "token_file")
 _OF_GATEWAY: Final = ("admins", "behind_proxy")
-_OF_SERVICE: Final = ("model", "sessions", "max_sessions", "idle")
+_OF_SERVICE: Final = ("session_base_urls", "model", "sessions", "max_sessions", "idle")
 
 
 def check(settings: Settings) -> None:
@@ -69,6 +69,9 @@ def _check_urls(settings: Settings) -> None:
         check_url(settings.base_url, settings.where("base_url"))
     elif variable and settings.gateway:
         check_url(variable, "OPENAI_BASE_URL")
+    for index, url in enumerate(settings.session_base_urls or ()):
+        if url != "*":
+            check_url(url, settings.where(f"session_base_urls[{index}]"))
 
 
 def _check_paths(settings: Settings) -> None:

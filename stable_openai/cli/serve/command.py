@@ -43,6 +43,14 @@ _COUNT: Final = click.IntRange(1)
 )
 @click.option("--behind-proxy", is_flag=True, default=None, help="A proxy in front sets X-Forwarded-Proto.")
 @click.option("--workers", type=_COUNT, metavar="N", help="Processes of the gateway; they need a shared --store.")
+@click.option(
+    "--session-base-url",
+    "session_base_urls",
+    multiple=True,
+    metavar="URL",
+    help="A provider that sessions with keys of their own may name; may be repeated; '*' is any, also in your own "
+    "network.  [default: any without tokens; with tokens none but --base-url]",
+)
 @click.option("--model", metavar="NAME", help="The model of sessions that name none.")
 @click.option(
     "--sessions", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Keep sessions over a restart."

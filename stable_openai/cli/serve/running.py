@@ -119,6 +119,7 @@ async def _sessions(settings: Settings, pool: KeyPool | None) -> AsyncIterator[S
 
     names = ("model", "base_url", "max_sessions", "idle", "max_wait")
     told = {name: getattr(settings, name) for name in names if getattr(settings, name) is not None}
+    told["base_urls"] = settings.session_base_urls
     async with contextlib.AsyncExitStack() as stack:
         with settings.explained():
             sessions = Sessions(SessionOptions.from_env(**told), pools=pool, kept=settings.sessions)

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_GRPC", "Settings"]
 
 DEFAULT_GRPC: Final = "localhost:50052"
-_OPTIONS: Final = {"tokens": "--token", "admins": "--admin"}  # the others are called as the settings are
+# The others are called as the settings are.
+_OPTIONS: Final = {"tokens": "--token", "admins": "--admin", "session_base_urls": "--session-base-url"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ class Settings:
         pool: A keys.toml; None: the kept keys, else those of the environment.
         store: Where the pool's counts are.
         base_url: The provider, for keys without one of their own.
+        session_base_urls: The providers that sessions with keys of their own may name, as ``SessionOptions.base_urls``.
         model: The model of a session that names none.
         sessions: The file in which sessions outlive a restart.
         tokens: Those that callers have to show one of.
@@ -69,6 +71,7 @@ class Settings:
     pool: Path | None = None
     store: str | None = None
     base_url: str | None = None
+    session_base_urls: tuple[str, ...] | None = None
     model: str | None = None
     sessions: Path | None = None
     tokens: tuple[Token, ...] = field(default=(), repr=False)

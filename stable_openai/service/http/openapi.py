@@ -195,7 +195,11 @@ def _schemas(options: SessionOptions) -> dict[str, Schema]:
         "pool": {**pool, "description": "true for the server's keys, or the name of one of its pools"},
         "model": _optional(_text(MOST["model"])),
         "system_prompt": _optional(_text(options.max_prompt)),
-        "base_url": {**_optional(_text(MOST["base_url"])), "pattern": "^(https?://.*)?$"},
+        "base_url": {
+            **_optional(_text(MOST["base_url"])),
+            "pattern": "^(https?://.*)?$",
+            "description": "a provider that this server allows, with a key of one's own",
+        },
         "session_id": {**_optional(_text(MOST["session_id"])), "description": "to give a session its key again"},
     }
     version: Schema = {"type": "integer", "minimum": 1}
