@@ -124,8 +124,8 @@ def _window(lane: LaneStatus, window: WindowStatus) -> str:
 
 def _calls(row: Row) -> str:
     status = row.status
-    failed = f', <span class="failed">{spell_number(status.failed)} failed</span>' if status.failed else ""
-    flying = f"<br/>{spell_number(status.in_flight)} in flight" if status.in_flight else ""
+    failed = f' <span class="more failed">{spell_number(status.failed)} failed</span>' if status.failed else ""
+    flying = f' <span class="more">{spell_number(status.in_flight)} in flight</span>' if status.in_flight else ""
     return f"{spell_number(status.uses)}{failed}{flying}"
 
 
