@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from stable_openai.pool.pool import KeyPool
-    from stable_openai.serving import Siblings
+    from stable_openai.serving import Siblings, Tls
 
     from .status import StatusOptions
 
@@ -94,6 +94,7 @@ async def serve(
     sock: socket.socket | None = None,
     reuse_port: bool = False,
     drain: float = 30.0,
+    tls: Tls | None = None,
     option: str = "--gateway",
 ) -> AsyncIterator[list[Address]]:
     """Serve an application of ``create_app``; on leaving, what runs may end within ``drain`` seconds, then is cut.
@@ -104,6 +105,7 @@ async def serve(
         sock: A socket that listens already, instead of an address: for workers, or from systemd.
         reuse_port: Whether other processes may listen there too (``SO_REUSEPORT``): for workers.
         drain: Seconds that requests may still take once it is to end.
+        tls: The certificate to speak TLS with; None: it speaks plain HTTP.
         option: What the address is called where it was given, for the error.
 
     Yields:
@@ -131,14 +133,21 @@ async def serve(
         logger=_logger,
     )
     await runner.setup()
+    context = None if tls is None else tls.context
     try:
         if sock is not None:
-            await web.SockSite(runner, sock, backlog=_BACKLOG).start()
+            await web.SockSite(runner, sock, ssl_context=context, backlog=_BACKLOG).start()
         else:
             host = _FOUR if address.host == "localhost" and not address.port else address.host  # one port, not two
-            await web.TCPSite(
-                runner, host or None, address.port, backlog=_BACKLOG, reuse_port=reuse_port or None
-            ).start()
+            site = web.TCPSite(
+                runner,
+                host or None,
+                address.port,
+                ssl_context=context,
+                backlog=_BACKLOG,
+                reuse_port=reuse_port or None,
+            )
+            await site.start()
         yield [_address_of(name) for name in runner.addresses]
         app[GATEWAY].draining = True
     finally:

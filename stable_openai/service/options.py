@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from stable_openai.errors import ConfigurationError
-from stable_openai.serving import check_url
+from stable_openai.serving import check_url, is_url
 
 from .errors import InvalidArgument
 
@@ -89,7 +89,7 @@ class SessionOptions:
         if allowed is None:
             allowed = () if caller else (_ANY,)
         for url in (self.base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI, *allowed):
-            if url != _ANY and _parts(url) == _parts(named):
+            if is_url(url) and _parts(url) == _parts(named):
                 return url
         if _ANY in allowed:
             return named

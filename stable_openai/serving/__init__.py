@@ -3,6 +3,7 @@
 from .addresses import Address, check_open, check_url, is_local, is_url, parse_address
 from .admission import Admission, Admissions, TokenLimited
 from .siblings import Exchange, Siblings
+from .tls import Tls
 from .tokens import Token, Tokens, parse_token, read_tokens, tokens_from_env, tokens_from_file
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Admissions",
     "Exchange",
     "Siblings",
+    "Tls",
     "Token",
     "TokenLimited",
     "Tokens",

@@ -61,8 +61,10 @@ def test_the_default_provider(monkeypatch):
     assert SessionOptions().provider_of(DEFAULT, caller="lab") == DEFAULT
     monkeypatch.setenv("OPENAI_BASE_URL", OURS)
     assert SessionOptions().provider_of(OURS, caller="lab") == OURS
-    with pytest.raises(InvalidArgument):
-        SessionOptions().provider_of(DEFAULT, caller="lab")
+    for ours in (OURS, "http://host:99999/v1"):
+        monkeypatch.setenv("OPENAI_BASE_URL", ours)
+        with pytest.raises(InvalidArgument):
+            SessionOptions().provider_of(DEFAULT, caller="lab")
 
 
 @pytest.mark.parametrize(

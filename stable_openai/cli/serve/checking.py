@@ -18,7 +18,7 @@ __all__ = ["SERVERS", "check"]
 SERVERS: Final = ("gateway", "grpc", "http")
 _SECONDS: Final = ("idle", "max_wait", "drain")
 _COUNTS: Final = ("workers", "max_sessions")
-_FILES: Final = ("pool", "token_file")
+_FILES: Final = ("pool", "token_file", "tls_cert", "tls_key")
 _OF_GATEWAY: Final = ("admins", "behind_proxy")
 _OF_SERVICE: Final = ("session_base_urls", "model", "sessions", "max_sessions", "idle")
 
@@ -89,6 +89,9 @@ def _check_paths(settings: Settings) -> None:
 
 def _check_uses(settings: Settings) -> None:
     """Refuse what has no effect: somebody has meant it to have one."""
+    for one, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+        if getattr(settings, one) is not None and getattr(settings, other) is None:
+            raise ConfigurationError(settings.where(one), f"needs {other} too: a certificate goes with its key")
     if settings.gateway is None:
         _refuse_told(settings, _OF_GATEWAY, "is for the gateway: give --gateway too, or leave it out")
     if settings.grpc is None and settings.http is None:

@@ -41,6 +41,8 @@ _COUNT: Final = click.IntRange(1)
     metavar="NAME",
     help="The token whose bearer may see /status and use its buttons; may be repeated.  [default: all]",
 )
+@click.option("--tls-cert", type=_FILE, metavar="FILE", help="Speak TLS with this certificate (PEM, its chain behind).")
+@click.option("--tls-key", type=_FILE, metavar="FILE", help="Its key (PEM, chmod 600). SIGHUP reads both again.")
 @click.option("--behind-proxy", is_flag=True, default=None, help="A proxy in front sets X-Forwarded-Proto.")
 @click.option("--workers", type=_COUNT, metavar="N", help="Processes of the gateway; they need a shared --store.")
 @click.option(
@@ -59,7 +61,14 @@ _COUNT: Final = click.IntRange(1)
 @click.option("--idle", type=_SECONDS, metavar="SECONDS", help="Clear sessions that nobody uses.  [default: 3600]")
 @click.option("--max-wait", type=_SECONDS, metavar="SECONDS", help="The longest to wait for a key.  [default: 120]")
 @click.option("--drain", type=_SECONDS, metavar="SECONDS", help="For requests to end, when it stops.  [default: 30]")
-@click.option("--config", "file", type=_FILE, metavar="FILE", help="A TOML file with any of these by name.")
+@click.option(
+    "--config",
+    "file",
+    type=_FILE,
+    metavar="FILE",
+    help='A TOML file with any of these, as in token_file = "…"; what may be repeated is a list: [[tokens]], admins, '
+    "session_base_urls.",
+)
 @click.option("--debug", is_flag=True, default=None, help="Log everything; gRPC tells what it serves.")
 def command(file: Path | None, **told: Any) -> None:
     """Serve what is asked for, all over the same keys, until Ctrl-C.
@@ -79,10 +88,12 @@ def command(file: Path | None, **told: Any) -> None:
     Examples:
       stable-openai serve --gateway localhost:8000 --pool keys.toml
       stable-openai serve --gateway 0.0.0.0:8000 --token-file tokens.toml --store redis://cache/0 --workers 4
+      stable-openai serve --gateway 0.0.0.0:8443 --token-file tokens.toml --tls-cert server.pem --tls-key server.key
       stable-openai serve --grpc localhost:50052 --http localhost:9006 --sessions sessions.db
     """
     import asyncio
 
+    from .renewing import HANGUP
     from .running import look, serve
     from .settings import Settings
     from .workers import Workers, is_worker
@@ -92,7 +103,8 @@ def command(file: Path | None, **told: Any) -> None:
         _log(debug=settings.debug)
         if settings.workers > 1 and not settings.is_worker:
             look(settings)
-            sys.exit(Workers(settings.workers, sys.argv[1:]).run())
+            passes_on = [HANGUP] if settings.tls_cert is not None and HANGUP is not None else []
+            sys.exit(Workers(settings.workers, sys.argv[1:], passes_on=passes_on).run())
         try:
             asyncio.run(serve(settings))
         except KeyboardInterrupt:

@@ -17,7 +17,7 @@ __all__ = ["TOKENS", "read_settings"]
 
 TOKENS: Final = "tokens"
 _TEXTS: Final = ("grpc", "http", "gateway", "store", "base_url", "model")
-_PATHS: Final = ("pool", "token_file", "sessions")
+_PATHS: Final = ("pool", "token_file", "tls_cert", "tls_key", "sessions")
 _LISTS: Final = ("admins", "session_base_urls")
 _COUNTS: Final = ("workers", "max_sessions")
 _SECONDS: Final = ("idle", "max_wait", "drain")

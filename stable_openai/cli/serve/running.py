@@ -14,6 +14,7 @@ from stable_openai.cli.opening import NoKeys, open_pool
 from stable_openai.serving import Siblings
 from stable_openai.stores.opening import MEMORY
 
+from .renewing import renewals
 from .workers import socket_of_worker
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from stable_openai.pool.pool import KeyPool
     from stable_openai.service.sessions import Sessions
-    from stable_openai.serving import Tokens
+    from stable_openai.serving import Tls, Tokens
 
     from .settings import Settings
 
@@ -38,9 +39,9 @@ async def serve(settings: Settings) -> None:
         ConfigurationError: Something that was told is wrong; nothing listens then.
         OSError: An address can't be listened on.
     """
-    tokens = settings.all_tokens()
+    tokens, tls = settings.all_tokens(), settings.tls()
     over = asyncio.Event()
-    with _signals(over):
+    with _signals(over), renewals(tls):
         async with contextlib.AsyncExitStack() as running:
             pool = _pool(settings, needed=settings.gateway is not None)
             if pool is not None:
@@ -49,9 +50,9 @@ async def serve(settings: Settings) -> None:
             if settings.grpc or settings.http:
                 sessions = await running.enter_async_context(_sessions(settings, pool))
             if settings.gateway:
-                await running.enter_async_context(_gateway(settings, pool, tokens, over))
+                await running.enter_async_context(_gateway(settings, pool, tokens, tls, over))
             if sessions is not None:
-                await running.enter_async_context(_chat_service(settings, sessions, tokens))
+                await running.enter_async_context(_chat_service(settings, sessions, tokens, tls))
             await over.wait()
             click.echo("stopping; what runs may end (once more cuts it)", err=True)
 
@@ -64,6 +65,7 @@ def look(settings: Settings) -> None:
         OSError: A file can't be read.
     """
     settings.all_tokens()
+    settings.tls()
     open_pool(settings.pool, store=MEMORY)[0].close()
 
 
@@ -82,7 +84,7 @@ def _pool(settings: Settings, *, needed: bool) -> KeyPool | None:
 
 @contextlib.asynccontextmanager
 async def _gateway(
-    settings: Settings, pool: KeyPool | None, tokens: Tokens, over: asyncio.Event
+    settings: Settings, pool: KeyPool | None, tokens: Tokens, tls: Tls | None, over: asyncio.Event
 ) -> AsyncIterator[None]:
     from stable_openai.gateway.app import create_app
     from stable_openai.gateway.app import serve as listen
@@ -102,12 +104,13 @@ async def _gateway(
         if siblings is not None:
             await stack.enter_async_context(siblings.connected(socket_of_worker(), orphaned=over.set))
         found = await stack.enter_async_context(
-            listen(app, address, reuse_port=settings.is_worker, drain=settings.drain)
+            listen(app, address, reuse_port=settings.is_worker, drain=settings.drain, tls=tls)
         )
+        url = f"{'http' if tls is None else 'https'}://{found[0]}"
         if settings.is_worker:
-            click.echo(f"worker {os.getpid()} serves on http://{found[0]}", err=True)
+            click.echo(f"worker {os.getpid()} serves on {url}", err=True)
         else:
-            click.echo(f"gateway on http://{found[0]}/v1, its keys on http://{found[0]}/status", err=True)
+            click.echo(f"gateway on {url}/v1, its keys on {url}/status", err=True)
         yield
 
 
@@ -128,7 +131,7 @@ async def _sessions(settings: Settings, pool: KeyPool | None) -> AsyncIterator[S
 
 
 @contextlib.asynccontextmanager
-async def _chat_service(settings: Settings, sessions: Sessions, tokens: Tokens) -> AsyncIterator[None]:
+async def _chat_service(settings: Settings, sessions: Sessions, tokens: Tokens, tls: Tls | None) -> AsyncIterator[None]:
     from stable_openai.service.callers import Callers
 
     callers = Callers(tokens, store=settings.store or "memory://")
@@ -143,15 +146,20 @@ async def _chat_service(settings: Settings, sessions: Sessions, tokens: Tokens) 
                     sessions,
                     callers=callers,
                     options=GrpcOptions(reflection=reflection, grace=settings.drain),
+                    tls=tls,
                 )
             )
-            click.echo(f"gRPC on {grpc.address}", err=True)
+            click.echo(f"gRPC on {grpc.address}{'' if tls is None else ', with TLS'}", err=True)
         if settings.http:
             from stable_openai.service.http.server import HttpOptions, http_server
 
             http = await listening.enter_async_context(
                 http_server(
-                    settings.address("http"), sessions, callers=callers, options=HttpOptions(grace=settings.drain)
+                    settings.address("http"),
+                    sessions,
+                    callers=callers,
+                    options=HttpOptions(grace=settings.drain),
+                    tls=tls,
                 )
             )
             click.echo(f"HTTP on {http.url}, described at {http.url}/openapi.json", err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stable_openai.errors import ConfigurationError
 from stable_openai.serving import (
+    Tls,
     Tokens,
     check_open,
     parse_address,
@@ -50,6 +51,8 @@ class Settings:
         tokens: Those that callers have to show one of.
         token_file: A file of tokens.
         admins: Names of the tokens whose bearers may see the status page; empty: all of them.
+        tls_cert: The certificate with which all servers speak TLS; None: they speak without.
+        tls_key: Its key.
         behind_proxy: Whether a proxy stands in front that tells whether its callers came by TLS.
         workers: Processes of the gateway.
         max_sessions: The most sessions at once.
@@ -77,6 +80,8 @@ class Settings:
     tokens: tuple[Token, ...] = field(default=(), repr=False)
     token_file: Path | None = None
     admins: tuple[str, ...] = ()
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     behind_proxy: bool = False
     workers: int = 1
     max_sessions: int | None = None
@@ -154,6 +159,17 @@ class Settings:
             if getattr(self, name) is not None:
                 check_open(self.address(name), self.where(name), has_token=bool(tokens))
         return tokens
+
+    def tls(self) -> Tls | None:
+        """The certificate to speak TLS with, if there is to be one.
+
+        Raises:
+            ConfigurationError: It can't be used, or others can read its key.
+            OSError: A file can't be read.
+        """
+        if self.tls_cert is None or self.tls_key is None:
+            return None
+        return Tls(self.tls_cert, self.tls_key, options=(self.where("tls_cert"), self.where("tls_key")))
 
 
 def _name_in(place: str) -> str:

@@ -38,15 +38,17 @@ class Workers:
     Args:
         count: How many.
         arguments: The command's own arguments, which each of them gets.
+        passes_on: Signals that are for the workers.
 
     Raises:
         ConfigurationError: This system can't have several processes listen at one address.
     """
 
-    def __init__(self, count: int, arguments: Sequence[str]) -> None:
+    def __init__(self, count: int, arguments: Sequence[str], *, passes_on: Sequence[int] = ()) -> None:
         if not hasattr(socket, "SO_REUSEPORT"):
             raise ConfigurationError("--workers", "can't be had here: this system has no SO_REUSEPORT")
         self._count = count
+        self._passes_on = passes_on
         self._command = [sys.executable, "-m", "stable_openai", *arguments]
         self._exchange = Exchange()
         self._running: set[Process] = set()
@@ -64,6 +66,8 @@ class Workers:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
+        for passed in self._passes_on:
+            loop.add_signal_handler(passed, self._pass_on, passed)
         await asyncio.gather(*(self._keep_one() for _ in range(self._count)))
 
     async def _keep_one(self) -> None:
@@ -104,6 +108,10 @@ class Workers:
             await asyncio.gather(talking, return_exceptions=True)
         _forget_metrics(worker.pid, self._metrics)
         return worker.pid, code
+
+    def _pass_on(self, number: int) -> None:
+        for worker in self._running:
+            _signal(worker, number)
 
     def _stop(self) -> None:
         again, self._stopping = self._stopping, True

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from stable_openai.service.sessions import Sessions
+    from stable_openai.serving import Tls
 
 __all__ = ["GrpcOptions", "GrpcServer", "grpc_server", "reflection_from_env"]
 
@@ -78,6 +79,7 @@ async def grpc_server(
     *,
     callers: Callers | None = None,
     options: GrpcOptions | None = None,
+    tls: Tls | None = None,
 ) -> AsyncIterator[GrpcServer]:
     """Listen for as long as the ``async with`` block lasts; at its end, calls may come to theirs for ``grace`` seconds.
 
@@ -86,6 +88,7 @@ async def grpc_server(
         sessions: The sessions, which other servers may share.
         callers: Who may ask; without tokens, everybody, and only on loopback.
         options: How to listen.
+        tls: The certificate to speak TLS with; None: it speaks without.
 
     Raises:
         ConfigurationError: The address is wrong, or is not on loopback and nobody has to show a token.
@@ -103,7 +106,7 @@ async def grpc_server(
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     if options.reflection:
         server.add_generic_rpc_handlers(tuple(reflection.handlers()))
-    port = _bind(server, address)
+    port = _bind(server, address, tls)
     await server.start()
     try:
         for service in (CHATBOT, STREAMING):
@@ -115,15 +118,32 @@ async def grpc_server(
         await server.stop(options.grace)
 
 
-def _bind(server: grpc.aio.Server, address: Address) -> int:
+def _bind(server: grpc.aio.Server, address: Address, tls: Tls | None) -> int:
     where = str(address) if address.host else f"[::]:{address.port}"
+    port: int
     try:
-        port: int = server.add_insecure_port(where)
+        port = server.add_insecure_port(where) if tls is None else server.add_secure_port(where, _credentials(tls))
     except RuntimeError:
         port = 0
     if not port:
         raise OSError(f"{address} can't be listened on: is another server there?")
     return port
+
+
+def _credentials(tls: Tls) -> grpc.ServerCredentials:
+    """Credentials that follow the certificate when it is renewed."""
+    given = tls.pem
+
+    def newer() -> Any:
+        nonlocal given
+        before, given = given, tls.pem
+        return None if given == before else _certificate(given)
+
+    return grpc.dynamic_ssl_server_credentials(_certificate(given), newer)
+
+
+def _certificate(pem: tuple[bytes, bytes]) -> Any:
+    return grpc.ssl_server_certificate_configuration([pem])
 
 
 def _channel_options(options: GrpcOptions) -> list[tuple[str, int]]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from stable_openai.service.sessions import Sessions
+    from stable_openai.serving import Tls
 
 __all__ = ["HttpOptions", "HttpServer", "http_app", "http_server"]
 
@@ -50,14 +51,16 @@ class HttpServer:
 
     Attributes:
         address: Where, with the port that it got.
+        scheme: ``http`` or ``https``.
     """
 
     address: Address
+    scheme: str = "http"
 
     @property
     def url(self) -> str:
         """Its root, without a slash at the end."""
-        return f"http://{self.address}"
+        return f"{self.scheme}://{self.address}"
 
 
 def http_app(
@@ -85,6 +88,7 @@ async def http_server(
     *,
     callers: Callers | None = None,
     options: HttpOptions | None = None,
+    tls: Tls | None = None,
 ) -> AsyncIterator[HttpServer]:
     """Listen for as long as the ``async with`` block lasts; at its end, requests have ``grace`` seconds for theirs.
 
@@ -93,6 +97,7 @@ async def http_server(
         sessions: The sessions, which other servers may share.
         callers: Who may ask; without tokens, everybody, and only on loopback.
         options: Its bounds.
+        tls: The certificate to speak TLS with; None: it speaks plain HTTP.
 
     Raises:
         ConfigurationError: The address is wrong, or is not on loopback and nobody has to show a token.
@@ -111,9 +116,10 @@ async def http_server(
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, address.host or None, address.port).start()
-        listening = Address(address.host, runner.addresses[0][1])
-        _logger.info("HTTP on %s", listening)
-        yield HttpServer(listening)
+        context = None if tls is None else tls.context
+        await web.TCPSite(runner, address.host or None, address.port, ssl_context=context).start()
+        server = HttpServer(Address(address.host, runner.addresses[0][1]), "http" if tls is None else "https")
+        _logger.info("HTTP on %s", server.url)
+        yield server
     finally:
         await runner.cleanup()
