@@ -138,6 +138,7 @@ async def started(program, folder):
         program, *FLAGS, f"--user-data-dir={folder}",
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, limit=1 << 20,
     )  # fmt: skip
+    drained = None
     try:
         while b"DevTools listening on " not in (line := await asyncio.wait_for(process.stderr.readline(), 30)):
             assert line, "it has not started"
@@ -159,4 +160,5 @@ async def started(program, folder):
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-        await drained
+        if drained is not None:
+            await drained
