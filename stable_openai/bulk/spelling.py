@@ -26,6 +26,14 @@ _DAY: Final = 86_400
 _SMALL: Final = 9.95  # below it, two digits tell more than one decimal
 _LARGE: Final = 1_000  # from here on, a decimal tells nothing
 _SECOND: Final = 0.9995  # what is less is spelt in milliseconds
+_RATE_LIMITS: Final = {
+    "rate_limited_requests_minute": "rate limit: requests per minute",
+    "rate_limited_tokens_minute": "rate limit: tokens per minute",
+    "rate_limited_requests_day": "rate limit: requests per day",
+    "rate_limited_tokens_day": "rate limit: tokens per day",
+    "rate_limited_concurrency": "rate limit: calls at once",
+    "rate_limited_unspecified": "rate limit",
+}
 _LONGEST: Final = 100  # characters of a name or a reason
 _LONGEST_PATH: Final = 1_000
 
@@ -85,8 +93,8 @@ def spell_answered(record: RunRecord) -> str:
 
 
 def spell_reason(reason: str) -> str:
-    """A reason as people say it: ``quota exhausted``."""
-    return clean(reason.replace("_", " "))
+    """A reason as people say it: ``quota exhausted``, ``rate limit: requests per minute``."""
+    return _RATE_LIMITS.get(reason) or clean(reason.replace("_", " "))
 
 
 def spell_state(key: KeyRecord) -> str:

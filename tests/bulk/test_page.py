@@ -131,7 +131,7 @@ def test_rests_have_shapes_and_reasons(content):
     ]
     assert ("retired", "retired from 38 s to 12 min 34 s: invalid key") in titles
     assert any(kind == "parked" and "quota exhausted" in words for kind, words in titles)
-    assert any(kind == "cooling" and "rate limited requests minute" in words for kind, words in titles)
+    assert any(kind == "cooling" and "rate limit: requests per minute" in words for kind, words in titles)
     shapes = re.findall(r"^\.(cooling|parked|barred|retired)\{stroke:var\(--\w+\);(.*)\}$", STYLE, re.MULTILINE)
     assert len({shape for _, shape in shapes}) == len(shapes) == 4
 
@@ -194,7 +194,7 @@ def test_a_crowd_of_keys_stays_bounded(tmp_path):
     titles = {
         title.text for picture in pictures((tmp_path / "page.html").read_text()) for title in picture.iter("title")
     }
-    assert "cooling down 200 times, for 30 min in all: rate limited tokens minute" in titles
+    assert "cooling down 200 times, for 30 min in all: rate limit: tokens per minute" in titles
 
 
 @pytest.mark.parametrize(

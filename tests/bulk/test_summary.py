@@ -52,7 +52,7 @@ def test_everything():
         "  results        out.jsonl",
         "",
         "  key    attempts  failed  share  state",
-        "  lab-1    12,000      80  75.0%  cooling down: rate limited requests minute",
+        "  lab-1    12,000      80  75.0%  cooling down: rate limit: requests per minute",
         "  b         3,990       0  24.9%  open",
         "  old          10      10   0.1%  retired: invalid key",
     ]

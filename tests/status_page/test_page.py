@@ -67,7 +67,7 @@ async def test_it_is_all_there(start, client):
     assert status == 200
     for words in (
         "lab", "…1111", "org-1", "3 of 60 requests per minute, 57 left", "300 of 9,000 tokens per minute, 8,700 left",
-        "parked 1 min 30 s rate limited tokens minute", "1 of 2", "1 parked", "Requests per minute",
+        "parked 1 min 30 s rate limit: tokens per minute", "1 of 2", "1 parked", "Requests per minute",
     ):  # fmt: skip
         assert words in page.text.replace(" ,", ","), words
     assert len(page.all("tr")) == 3
