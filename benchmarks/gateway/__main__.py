@@ -67,9 +67,9 @@ def planned(*, quick: bool) -> Plan:
     most = min(1_000, (many_files() - _SPARE) // 2)
     if quick:
         return Plan(
-            rates.Pace(1, 1.0, 100.0),
-            slow.Slow(_FLOOD, 0.7, 0.3, 2e6, 0.5),
-            crowds.Size(Stream(10, 100, 2.0), min(most, 500), (50,), 1.2, 6.0),
+            rates.Pace(1, 0.6, 100.0),
+            slow.Slow(_FLOOD, 0.5, 0.2, 2e6, 0.3),
+            crowds.Size(Stream(6, 100, 1.2), min(most, 300), (50,), 0.8, 5.0),
         )
     return Plan(
         rates.Pace(3, 1.0, 100.0),
