@@ -89,6 +89,21 @@ def test_who_is_woken(make, journal, add, listeners):
     assert listeners() == []
 
 
+def test_waking_with_nothing_to_say(make, journal, add):
+    """Others are woken by word alone too: what was said before may matter more than its author knew."""
+    calls, second = Calls(), make()
+    second.open()
+    second.listen(calls)
+    last, _ = add(journal, None, "quiet")
+    assert calls.number == 0
+    journal.append("one", last, [], wake=True)
+    calls.wait()
+    journal.append("one", last, [], wake=False)
+    add(journal, last, "loud", wake=True)
+    calls.wait()
+    assert calls.number == 2
+
+
 def test_listening_before_there_is_a_file(make, add):
     """Whoever begins it writes down who listens."""
     calls = Calls()

@@ -102,12 +102,14 @@ class SqliteJournal:
                     session = self._ready()
                     if session is None:
                         raise Outdated(f"{self._place.path} is not there any more")
-                if not texts:
-                    return session.read_on(identity, last)
                 if not wake:
-                    return session.append(identity, last, texts)
+                    return session.append(identity, last, texts) if texts else session.read_on(identity, last)
                 own = _NOBODY if self._listener is None else self._listener.token
-                appended = session.append(identity, last, texts, own)
+                if texts:
+                    appended = session.append(identity, last, texts, own)
+                else:
+                    appended = session.read_on(identity, last)
+                    session.find_listeners(own)
                 if session.listeners:
                     self._ring(session)
             except BaseException as error:

@@ -60,7 +60,7 @@ class Session:
 
     Attributes:
         look_at: When to ask ``is_of_this_file`` again, in monotonic seconds.
-        listeners: The port and the token of those whom the last ``append`` is to wake.
+        listeners: The port and the token of those whom the last ``append``, or ``find_listeners``, is to wake.
     """
 
     def __init__(self, place: Place, store_time: StoreTime, timeout: float) -> None:
@@ -133,6 +133,11 @@ class Session:
     def read_on(self, identity: str, last: Entry | None) -> Appended:
         """What came after ``last``."""
         return patiently(lambda: self._read_on(identity, last), self._timeout)
+
+    def find_listeners(self, token: bytes) -> None:
+        """Find all who listen, but for the one with this token."""
+        rows = patiently(lambda: self._execute(_LISTENERS, (self._namespace, token)).fetchall(), self._timeout)
+        self.listeners = rows
 
     def _read_on(self, identity: str, last: Entry | None) -> Appended:
         at = self._time.now()  # before: what is added after this has been read, is later
