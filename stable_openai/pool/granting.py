@@ -187,7 +187,12 @@ class Granting:
         reasons = self.store.reasons(ask.model, ask.tokens)
         for name in ask.shun:
             reasons.setdefault(name, "has refused this very request")
-        at = self.store.earliest(ask.model, ask.tokens) if refusal is None or refusal.at == _NEVER else refusal.at
+        if ask.only is not None:
+            reasons = {name: why for name, why in reasons.items() if name in ask.only}
+        if refusal is None or refusal.at == _NEVER:
+            at = self.store.earliest(ask.model, ask.tokens, ask.only)
+        else:
+            at = refusal.at
         retry_after = max(at - self.store.now(), 0.0) if at < _NEVER else None
         what = f"for the model {ask.model}" if ask.model else "for this call"
         when = "none is expected back" if retry_after is None else f"the earliest is back in {retry_after:.1f} s"

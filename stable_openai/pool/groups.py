@@ -1,4 +1,4 @@
-"""Those who wait for one model, and whom to ask for next.
+"""Those who wait for one model (and, where only some keys may serve them, for the same ones), and whom to ask for next.
 
 Rules of this file:
 
@@ -41,11 +41,16 @@ _ticket: Final = operator.attrgetter("ticket")
 
 
 class Group:
-    """Those who wait for one model, in the order of their tickets."""
+    """Those who wait for one model, in the order of their tickets.
 
-    __slots__ = ("_outlooks", "_sizes")
+    Args:
+        strict: Whether nobody may pass another, of whatever size.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_outlooks", "_sizes", "strict")
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self.strict = strict
         self._sizes: dict[int, deque[Waiter]] = {}
         self._outlooks: dict[int, tuple[float, list[Way]]] = {}  # until when they are good; by tokens
 
@@ -112,7 +117,7 @@ class Round:
 
     def __init__(self, group: Group, look: Look | None, now: float) -> None:
         self.group = group
-        self._look = look
+        self._look = None if group.strict else look
         self._now = now
         self._falls: list[Waiter] = []  # who was refused, each smaller than the one before
 

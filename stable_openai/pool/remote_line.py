@@ -16,7 +16,7 @@ from stable_openai.stores.protocol import Grant, Outcome, Refusal
 from .waiting import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
 
     from stable_openai.clock import Clock
     from stable_openai.stores.protocol import Ask
@@ -119,13 +119,13 @@ class RemoteLine(Line):
         served: list[Waiter] = []
         earliest, most = _NEVER, 1
         began_at = self._store.now()
-        rounds: dict[str | None, Round] = {}
+        rounds: dict[Hashable, Round] = {}
         while True:
             with self._lock:
-                for model, group in self.groups.items():
-                    if model not in rounds or rounds[model].group is not group:  # which had been empty meanwhile
-                        rounds[model] = self._rounds([group])[0]
-                heads = [head for model in self.groups for head in rounds[model].next(most)]
+                for kind, group in self.groups.items():
+                    if kind not in rounds or rounds[kind].group is not group:  # which had been empty meanwhile
+                        rounds[kind] = self._rounds([group])[0]
+                heads = [head for kind in self.groups for head in rounds[kind].next(most)]
             if not heads:
                 break
             heads.sort(key=lambda head: head[0].ticket)
@@ -136,7 +136,7 @@ class RemoteLine(Line):
                         if self._hands(waiter, ask, result):
                             served.append(waiter)
                         elif isinstance(result, Refusal):
-                            rounds[waiter.ask.model].refused(waiter)
+                            rounds[waiter.group].refused(waiter)
                             again = self._remote.review_time() if result.pending else _NEVER
                             earliest = min(earliest, result.at, again)
             except BaseException:  # interrupted: what nobody has got yet goes back, and who has got it is told

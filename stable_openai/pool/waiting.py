@@ -22,7 +22,7 @@ from . import stopping
 from .groups import Group, Round
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
     from stable_openai.clock import Alarm, Clock
     from stable_openai.stores.opening import AnyStore
@@ -44,15 +44,18 @@ class Waiter:
         deadline: The moment of the store's time after which it gives up.
 
     Attributes:
+        group: Whom it stands in line with: those who ask for the same model, of the same few keys where only some will
+            do, so that one who waits for a certain key holds up nobody who may have another.
         size: Its size, among calls that may pass larger ones.
         passed_until: Until when it may be passed.
         result: What it gets.
     """
 
-    __slots__ = ("ask", "deadline", "passed_until", "result", "size", "ticket")
+    __slots__ = ("ask", "deadline", "group", "passed_until", "result", "size", "ticket")
 
     def __init__(self, ask: Ask, deadline: float) -> None:
         self.ask = ask
+        self.group: Hashable = ask.model if ask.only is None else (ask.model, ask.only)
         self.ticket = ask.call
         self.size = ask.tokens.bit_length()
         self.deadline = deadline
@@ -125,7 +128,7 @@ class Line:
     """The waiting line of a pool.
 
     Attributes:
-        groups: Those who wait, by model. Empty means that nobody does.
+        groups: Those who wait, by what they wait for. Empty means that nobody does.
     """
 
     def __init__(self, store: AnyStore, clock: Clock) -> None:
@@ -133,7 +136,7 @@ class Line:
         self._clock = clock
         self._tickets = itertools.count(1)
         self._numbers = itertools.count()
-        self.groups: dict[str | None, Group] = {}
+        self.groups: dict[Hashable, Group] = {}
         store.crowd = self.groups
         self.start_afresh()
 
@@ -164,9 +167,9 @@ class Line:
         self._deliver(served)
 
     def _enter(self, waiter: Waiter) -> None:
-        group = self.groups.get(waiter.ask.model)
+        group = self.groups.get(waiter.group)
         if group is None:
-            group = self.groups[waiter.ask.model] = Group()
+            group = self.groups[waiter.group] = Group(strict=waiter.ask.only is not None)
         group.add(waiter)
         if waiter.deadline < _NEVER:
             heapq.heappush(self._deadlines, (waiter.deadline, next(self._numbers), waiter))
@@ -189,10 +192,10 @@ class Line:
         self._deliver(served)
 
     def _remove(self, waiter: Waiter) -> None:
-        group = self.groups[waiter.ask.model]
+        group = self.groups[waiter.group]
         group.remove(waiter)
         if not group:
-            del self.groups[waiter.ask.model]
+            del self.groups[waiter.group]
 
     # -- serving
 
@@ -263,7 +266,7 @@ class Line:
         """Take one out of the line, with what he gets."""
         waiter.result = result
         if isinstance(result, Grant):
-            self.groups[waiter.ask.model].used(result.name)
+            self.groups[waiter.group].used(result.name)
         self._remove(waiter)
 
     def _try(self, ask: Ask) -> Result:

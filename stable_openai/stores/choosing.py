@@ -14,14 +14,14 @@ from .lanes import INFINITY, Lane, Standing
 from .protocol import NOBODY, Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Container, Iterable, Iterator
 
     from .orders import Order
     from .protocol import Ask
     from .queues import Queue, Slot
     from .roster import Roster
 
-__all__ = ["choose", "free_at", "preferred", "refusal", "renew_credit", "rouse"]
+__all__ = ["choose", "choose_of_few", "free_at", "preferred", "refusal", "renew_credit", "rouse"]
 
 
 def preferred(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
@@ -41,6 +41,47 @@ def choose(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
     if slot is None and ask.avoid:  # there is no other, then
         slot = _find(roster, queue, replace(ask, avoid=NOBODY), now)
     return slot
+
+
+def choose_of_few(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | Refusal:
+    """Of the few keys that alone may serve a call, the one that was used longest ago, left in its place.
+
+    Only these are looked at, so what it costs does not grow with the pool. The strategy is not asked: they are known
+    by name, not come up in turn.
+
+    Raises:
+        RequestTooLarge: Their limits never allow so many tokens.
+    """
+    found: Slot | None = None
+    least: tuple[bool, bool, float] | None = None
+    at, largest, pending = INFINITY, 0.0, False
+    for slot in _slots_of(roster, queue, ask):
+        blocked = _blocking(slot, now, ask.tokens)
+        largest = max(largest, slot.largest_request())
+        if blocked is not None:
+            at = min(at, blocked[1])
+            for lane in filter(_waits_for_a_call, slot.lanes):
+                lane.wanted = pending = True
+            continue
+        rank = (slot.member.name in ask.avoid, slot.troubled_until() > now, slot.member.used_at)
+        if least is None or rank < least:
+            found, least = slot, rank
+    if found is not None:
+        for lane in found.lanes:
+            lane.wanted = False
+        return found
+    if 0 < largest < ask.tokens:
+        raise RequestTooLarge(ask.tokens, int(largest))
+    return Refusal(at, pending)
+
+
+def _slots_of(roster: Roster, queue: Queue, ask: Ask) -> Iterator[Slot]:
+    for member in roster.few((ask.only or NOBODY) - ask.shun):
+        slot = queue.slots.get(member)
+        if slot is not None and not slot.out_of_use:
+            if not slot.lanes:
+                roster.furnish(slot)
+            yield slot
 
 
 def _find(roster: Roster, queue: Queue, ask: Ask, now: float) -> Slot | None:
@@ -105,7 +146,9 @@ def _look_at_next(  # noqa: PLR0917  # a step of _search
 
 
 def _will_do(slot: Slot, ask: Ask, now: float) -> bool:
-    return slot.member.name not in ask.shun and _blocking(slot, now, ask.tokens) is None
+    if slot.member.name in ask.shun or (ask.only is not None and slot.member.name not in ask.only):
+        return False
+    return _blocking(slot, now, ask.tokens) is None
 
 
 def _blocking(slot: Slot, now: float, tokens: int) -> tuple[Lane, float, int] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .choosing import choose, free_at, preferred, refusal
+from .choosing import choose, choose_of_few, free_at, preferred, refusal
 from .lanes import CLOSED, INFINITY
 from .outlook import outlook
 from .protocol import Grant, Refusal
@@ -52,6 +52,9 @@ class Engine:
         slot = preferred(self.roster, queue, ask, now)
         if slot is not None:
             return self._take(queue, slot, ask, now, put=False)
+        if ask.only is not None:
+            found = choose_of_few(self.roster, queue, ask, now)
+            return found if isinstance(found, Refusal) else self._take(queue, found, ask, now, put=False)
         slot = choose(self.roster, queue, ask, now)
         if slot is None:
             return refusal(self.roster, queue, ask)
@@ -112,9 +115,9 @@ class Engine:
                     break
         return found
 
-    def earliest(self, model: str | None, tokens: int, now: float) -> float:
+    def earliest(self, model: str | None, tokens: int, now: float, only: frozenset[str] | None = None) -> float:
         """When a key may be eligible for this model again; infinity where none will be by itself. Looks at all keys."""
-        return min((free_at(lanes, now, tokens) for lanes in self.roster.ways(model)), default=INFINITY)
+        return min((free_at(lanes, now, tokens) for lanes in self.roster.ways(model, only)), default=INFINITY)
 
     def outlook(self, model: str | None, tokens: int, now: float) -> list[Way]:
         """The keys of a model, the one first that is to have room first for so many tokens. Changes nothing."""

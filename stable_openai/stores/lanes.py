@@ -86,13 +86,14 @@ class Lane:
         trial: How many calls may be out at once on trial after a rest; 0 where it is not on trial.
         strikes: Rests in a row, without a success between.
         troubles: Failures of the provider's own in a row.
+        wanted: Whether a call waits for a running one to end here, as no other key may serve it: it sleeps on no lane.
     """
 
     __slots__ = (
         "counts", "counts_rejected", "credit", "done", "fresh", "granted", "groups", "habits", "kind", "last_used",
         "limits", "max_concurrency", "model", "note", "plain", "reason", "rejects", "rest_until", "settled", "standing",
         "strikes", "suspected", "token_counts", "trial", "trials_out", "troubled_until", "troubles",
-        "wants_trial",
+        "wanted", "wants_trial",
     )  # fmt: skip
 
     def __init__(self, kind: Kind, limits: Limits, habits: Habits, model: str | None = None) -> None:
@@ -117,7 +118,7 @@ class Lane:
         self.rest_until = -INFINITY
         self.reason = self.note = ""
         self.trial = self.trials_out = 0
-        self.wants_trial = False
+        self.wanted = self.wants_trial = False
         self.tell(limits)
 
     def tell(self, limits: Limits) -> None:

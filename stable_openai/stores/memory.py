@@ -247,10 +247,10 @@ class MemoryStore:
         with self._lock:
             return self._engine.reasons(model, tokens, self._now())
 
-    def earliest(self, model: str | None, tokens: int = 0) -> float:
+    def earliest(self, model: str | None, tokens: int = 0, only: frozenset[str] | None = None) -> float:
         """When a key may be eligible for this model again; infinity where none will be by itself. Looks at all keys."""
         with self._lock:
-            return self._engine.earliest(model, tokens, self._now())
+            return self._engine.earliest(model, tokens, self._now(), only)
 
     def outlook(self, model: str | None, tokens: int = 0) -> list[Way]:
         """The keys of a model, the one first that is to have room first for so many tokens."""

@@ -33,6 +33,7 @@ class Ask:
         prefer: The name of the key to use if it is eligible.
         affinity: The conversation that the call belongs to, if any.
         call: A number of the call that asks, the same for all its attempts.
+        only: Names of the few keys that alone may serve it; None: any may.
     """
 
     model: str | None = None
@@ -42,6 +43,7 @@ class Ask:
     prefer: str | None = None
     affinity: Hashable | None = None
     call: int = 0
+    only: frozenset[str] | None = None
 
 
 class Grant:
@@ -226,8 +228,8 @@ class Store(Protocol):
     def reasons(self, model: str | None, tokens: int = 0) -> dict[str, str]:
         """Why each key is out for this model, by name; keys that are not out are left out."""
 
-    def earliest(self, model: str | None, tokens: int = 0) -> float:
-        """When a key may be eligible for this model again; infinity where none will be by itself."""
+    def earliest(self, model: str | None, tokens: int = 0, only: frozenset[str] | None = None) -> float:
+        """When a key (of these, where some are named) may be eligible for this model again; infinity for never."""
 
     def outlook(self, model: str | None, tokens: int = 0) -> list[Way]:
         """The keys of a model, the one first that is to have room first for so many tokens; of very many, some."""

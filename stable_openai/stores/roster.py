@@ -245,9 +245,14 @@ class Roster:
             yield self.others
         yield from tuple(self.queues.values())
 
-    def ways(self, model: str | None) -> Iterator[tuple[Lane, ...]]:
-        """The lanes of each key that is for this model."""
-        for member in self.members.values():
+    def few(self, names: Iterable[str]) -> list[Member]:
+        """The keys of these names that there are, in the order in which they were added."""
+        found = [self.members[name] for name in names if name in self.members]
+        return sorted(found, key=lambda member: member.index)
+
+    def ways(self, model: str | None, only: Iterable[str] | None = None) -> Iterator[tuple[Lane, ...]]:
+        """The lanes of each key (of these, where some are named) that is for this model."""
+        for member in self.members.values() if only is None else self.few(only):
             if model is None or member.key.models is None or model in member.key.models:
                 yield member.lanes_for(model)
 

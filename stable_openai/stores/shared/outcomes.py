@@ -25,19 +25,21 @@ REJECTION, STATED = 4, 5  # places in a packed outcome: the limit that has rejec
 
 def pack_ask(ask: Ask, names: Mapping[str, str]) -> list[Any]:
     """A request; ``names`` tells the fingerprints of the names that the pool gives to its keys."""
-    if not (ask.avoid or ask.shun or ask.prefer):
+    if not (ask.avoid or ask.shun or ask.prefer) and ask.only is None:
         return [ask.model, ask.tokens, ask.call]
     avoid = sorted(names[name] for name in ask.avoid if name in names)
     shun = sorted(names[name] for name in ask.shun if name in names)
-    return [ask.model, ask.tokens, ask.call, avoid, shun, None if ask.prefer is None else names.get(ask.prefer)]
+    packed = [ask.model, ask.tokens, ask.call, avoid, shun, None if ask.prefer is None else names.get(ask.prefer)]
+    return packed if ask.only is None else [*packed, sorted(names[name] for name in ask.only if name in names)]
 
 
 def ask_of(packed: Sequence[Any]) -> Ask:
     """A request that was packed."""
     if len(packed) == 3:  # noqa: PLR2004  # nothing special, as most are
         return Ask(packed[0], packed[1], call=packed[2])
-    model, tokens, call, avoid, shun, prefer = packed
-    return Ask(model, tokens, frozenset(avoid), frozenset(shun), prefer, call=call)
+    model, tokens, call, avoid, shun, prefer, *few = packed
+    only = frozenset(few[0]) if few else None
+    return Ask(model, tokens, frozenset(avoid), frozenset(shun), prefer, call=call, only=only)
 
 
 def pack_outcome(outcome: Outcome) -> list[Any]:

@@ -94,8 +94,8 @@ def _settle(state: Replica, worker: Worker, _number: int, lease: int, *packed: A
 def frees(grant: Grant, outcome: Outcome) -> bool:
     """Whether somebody who waits may have a key by this settlement: who sleeps on a lane, and what it gives back."""
     back = outcome.unused or (outcome.tokens is not None and outcome.tokens < grant.tokens)
-    for lane in grant.state.lanes:  # noqa: SIM110  # as a loop it takes a third of the time
-        if lane.groups and (back or lane.max_concurrency is not None or lane.trial):
+    for lane in grant.state.lanes:  # as a loop it takes a third of the time
+        if (lane.groups or lane.wanted) and (back or lane.max_concurrency is not None or lane.trial):
             return True
     return False
 

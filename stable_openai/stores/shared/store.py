@@ -337,10 +337,11 @@ class SharedStore:
         found = self._speaker.look_at(lambda engine: engine.reasons(model, tokens, now))
         return {keys[fingerprint][1]: why for fingerprint, why in found.items() if fingerprint in keys}
 
-    def earliest(self, model: str | None, tokens: int = 0) -> float:
+    def earliest(self, model: str | None, tokens: int = 0, only: frozenset[str] | None = None) -> float:
         """When a key may be eligible for this model again; infinity where none will be by itself. Looks at all keys."""
-        now = self._link.now()
-        return self._link.local_time(self._speaker.look_at(lambda engine: engine.earliest(model, tokens, now)))
+        now, prints = self._link.now(), self._prints
+        few = None if only is None else frozenset(prints[name] for name in only if name in prints)
+        return self._link.local_time(self._speaker.look_at(lambda engine: engine.earliest(model, tokens, now, few)))
 
     def outlook(self, model: str | None, tokens: int = 0) -> list[Way]:
         """The keys of a model, the one first that is to have room first for so many tokens."""

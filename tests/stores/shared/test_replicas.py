@@ -60,6 +60,7 @@ class Dice(random.Random):
             avoid,
             prefer=self.some(None, None, NAMES[0]),
             call=self.randint(1, 9),
+            only=self.some(None, None, None, frozenset(self.sample(NAMES, 2))),
         )
 
     def observed(self):
