@@ -22,7 +22,8 @@ class MapOptions(TypedDict, total=False):
 
     Attributes:
         workers: How many work at once; ``"auto"``: as many as the keys and their latency can use, adapted meanwhile (up
-            to 256 threads or 1,024 tasks).
+            to 256 threads or 1,024 tasks). Where no limits are known, that begins with eight for each key, and more are
+            tried as answers come.
         order: ``"input"``: values come in the order of the items; ``"completed"``: as they end.
         errors: ``"raise"``: what the function raises is raised in the item's place, and the next call goes on;
             ``"return"``: exceptions stand among the values.

@@ -26,6 +26,7 @@ __all__ = ["Tally"]
 
 _UNKNOWN: Final = float("inf")
 _SPARE: Final = 4  # workers beyond those that are needed in the mean
+_EACH_KEY: Final = 8  # calls at once that a key of unknown limits is taken to bear
 _SILENT: Final = frozenset({str, int, float, bool, bytes, type(None)})  # they say nothing of tokens
 
 
@@ -54,6 +55,7 @@ class Tally:
         self._minute = 60.0 if pool is None else pool.options.minute
         self._started_at = time.time()
         self._began = time.monotonic()
+        self._replayed_at = 0.0  # when an item came last that a checkpoint had
         self._tokens: int | None = None
         self._prompt_tokens: int | None = None
         self._gathering = Gathering(minute=self._minute)
@@ -85,6 +87,7 @@ class Tally:
 
     def _add(self, result: Result, now: float) -> None:
         if result.resumed:
+            self._replayed_at = now
             if result.error is None:
                 self.resumed += 1
             else:
@@ -102,6 +105,7 @@ class Tally:
     def skipped(self) -> None:
         """One was in the checkpoint already, and nobody wants to have it again."""
         with self._lock:
+            self._replayed_at = self.elapsed
             self.resumed += 1
 
     def use(self, value: Any) -> None:
@@ -161,6 +165,17 @@ class Tally:
         with self._lock:
             seconds = self._gathering.quick_answer()
         return _UNKNOWN if possible is None or seconds is None else 2 * possible / self._minute * seconds + _SPARE
+
+    def workers_at_first(self, statuses: Sequence[KeyStatus]) -> float:
+        """How many may be at work before the first has ended.
+
+        Where limits are known, as many as ``useful_workers`` will find if an answer takes as long as the run has waited
+        by now: it will take longer. Else eight for each key that is up.
+        """
+        possible = self._possible_now(statuses)
+        if possible is None:
+            return float(_EACH_KEY * max(Capacity.of(statuses).up, 1))
+        return 2 * possible / self._minute * (self.elapsed - self._replayed_at) + _SPARE
 
     @property
     def done(self) -> int:

@@ -93,14 +93,14 @@ class TaskCrew:
 
     # -- how many work
 
-    def tick(self, waiting: int, useful: float) -> None:
+    def tick(self, waiting: int, useful: float, at_first: float) -> None:
         """Have more or fewer work, where that is worth it. Called in the thread that looks."""
-        self._soon(self._adapt, waiting, useful)
+        self._soon(self._adapt, waiting, useful, at_first)
 
-    def _adapt(self, waiting: int, useful: float) -> None:
-        tally = self._job.tally
-        ended, idle = tally.ended + tally.resumed, len(self._sleepers) + max(self._feed.fetching - 1, 0)
-        self.adapt(self._governor.tick(time.monotonic(), ended, waiting=waiting, idle=idle, useful=useful))
+    def _adapt(self, waiting: int, useful: float, at_first: float) -> None:
+        ended, idle = self._job.tally.ended, len(self._sleepers) + max(self._feed.fetching - 1, 0)
+        tick = self._governor.tick
+        self.adapt(tick(time.monotonic(), ended, waiting=waiting, idle=idle, useful=useful, at_first=at_first))
 
     def adapt(self, target: int) -> None:
         """Have so many work; those who are too many leave after what they are at."""

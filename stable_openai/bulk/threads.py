@@ -83,12 +83,11 @@ class ThreadCrew:
 
     # -- how many work
 
-    def tick(self, waiting: int, useful: float) -> None:
+    def tick(self, waiting: int, useful: float, at_first: float) -> None:
         """Have more or fewer work, where that is worth it."""
-        ended = self._job.tally.ended + self._job.tally.resumed
-        idle = self._idle + max(self._feed.fetching - 1, 0)
-        now = time.monotonic()
-        self.adapt(self._governor.tick(now, ended, waiting=waiting, idle=idle, useful=useful))
+        ended, idle = self._job.tally.ended, self._idle + max(self._feed.fetching - 1, 0)
+        tick = self._governor.tick
+        self.adapt(tick(time.monotonic(), ended, waiting=waiting, idle=idle, useful=useful, at_first=at_first))
 
     def adapt(self, target: int) -> None:
         """Have so many work; those who are too many leave after what they are at."""

@@ -25,11 +25,12 @@ class Watch:
 
     Args:
         job: The run.
-        tick: Called at each look with how many wait for a key, and how many workers the keys can use.
+        tick: Called at each look with how many wait for a key, how many workers the keys can use, and how many of them
+            there may be as long as nothing has ended.
         adapts: Whether it is.
     """
 
-    def __init__(self, job: Job, tick: Callable[[int, float], object], *, adapts: bool) -> None:
+    def __init__(self, job: Job, tick: Callable[[int, float, float], object], *, adapts: bool) -> None:
         pool = job.settings.pool
         minute = _A_MINUTE if pool is None else pool.options.minute
         self._job = job
@@ -49,7 +50,9 @@ class Watch:
             self._progress.show(self._job.tally, statuses)
         if self._tick is not None:
             waiting = 0 if self._pool is None else len(self._pool.line)
-            self._tick(waiting, self._job.tally.useful_workers(statuses))
+            tally = self._job.tally
+            at_first = 0.0 if tally.ended else tally.workers_at_first(statuses)
+            self._tick(waiting, tally.useful_workers(statuses), at_first)
 
     def stop(self) -> None:
         """Look no more; the progress stays as it is at last."""

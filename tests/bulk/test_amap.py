@@ -422,14 +422,15 @@ async def test_so_many_work_at_once_and_no_more(doors):
 
 
 async def test_auto_begins_more_where_all_are_busy(doors):
-    """Calls that take long, and keys without limits: many more than at first are at work, in the same context."""
+    """Calls that take long, and keys without limits: there are soon as many as these can bear, in the same context."""
     request = contextvars.ContextVar("request")
     request.set("r-1")
 
     async def fn(item):
         return await doors(item), request.get()
 
-    with KeyPool(["sk-auto-aaaaaaaaaaaaaaaaaaa"], minute=0.5) as quick:  # looked at 120 times as often
+    keys = [f"sk-auto-{letter * 20}" for letter in "abcde"]
+    with KeyPool(keys, minute=0.5) as quick:  # looked at 120 times as often
         reader = asyncio.create_task(values_of(amap(fn, range(60), pool=quick)))
         await doors.wait_for(40)
         doors.open_all()

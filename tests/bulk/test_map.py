@@ -355,8 +355,8 @@ def test_so_many_work_at_once_and_no_more(doors):
 
 
 def test_auto_begins_more_where_all_are_busy(doors):
-    """Calls that take long, and keys without limits: many more than at first are at work."""
-    with KeyPool(["sk-auto-aaaaaaaaaaaaaaaaaaa"], minute=0.5) as quick:  # looked at 120 times as often
+    """Calls that take long, and keys without limits: there are soon as many as these can bear."""
+    with KeyPool([f"sk-auto-{letter * 20}" for letter in "abcde"], minute=0.5) as quick:  # looked at 120 times as often
         run = smap(doors, range(60), pool=quick)
         waiter = threading.Thread(target=run.run)
         waiter.start()
@@ -415,6 +415,34 @@ def test_who_waits_for_the_input_is_idle(monkeypatch):
         assert list(run) == ["1"]
 
 
+def test_what_a_checkpoint_has_is_no_reason_for_more(tmp_path, monkeypatch, doors):
+    """Only what ends in this run tells how many can be at work."""
+    path = tmp_path / "out.jsonl"
+    smap(str, range(500), checkpoint=path).run()
+    looked = threading.Semaphore(0)
+    seen = []
+
+    def tick(governor, now, ended, **looks):
+        seen.append((ended, looks["at_first"]))
+        looked.release()
+        return governor.target
+
+    monkeypatch.setattr(Governor, "tick", tick)
+    with KeyPool(["sk-auto-aaaaaaaaaaaaaaaaaaa"], minute=0.5) as quick:
+        run = smap(doors, range(501), checkpoint=path, pool=quick)
+        begun = threading.Thread(target=run.run)
+        begun.start()
+        doors.wait_for(1)
+        seen.clear()
+        assert looked.acquire(timeout=PATIENCE)
+        while not seen:
+            assert looked.acquire(timeout=PATIENCE)
+        doors.open_all()
+        begun.join(PATIENCE)
+    assert seen[0] == (0, 8)
+    assert (run.report.resumed, run.report.answered) == (500, 1)
+
+
 def test_a_machine_that_allows_no_more_threads(monkeypatch, doors):
     """The run goes on with those that it has got, and ends."""
     start = threading.Thread.start
@@ -449,9 +477,9 @@ def test_each_thread_sees_the_variables_of_who_began_it(doors):
     """Those that came later do, too: a context's variables (a trace, a request's id) hold in all of them."""
     request = contextvars.ContextVar("request")
     request.set("r-1")
-    with KeyPool(["sk-auto-aaaaaaaaaaaaaaaaaaa"], minute=0.5) as quick:
-        run = smap(lambda item: (doors(item), request.get()), range(20), pool=quick, order="completed")
-        waiter = threading.Thread(target=lambda: (doors.wait_for(12), doors.open_all()))
+    with KeyPool([f"sk-auto-{letter * 20}" for letter in "abc"], minute=0.5) as quick:
+        run = smap(lambda item: (doors(item), request.get()), range(30), pool=quick, order="completed")
+        waiter = threading.Thread(target=lambda: (doors.wait_for(24), doors.open_all()))
         waiter.start()
         assert {found for _, found in run} == {"r-1"}
         waiter.join()
