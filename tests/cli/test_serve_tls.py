@@ -17,7 +17,7 @@ pytest.importorskip("trustme")
 
 import grpc
 
-from stable_openai.cli.serve.renewing import renew
+from stable_openai.cli.serve.renewing import read_certificate
 from stable_openai.cli.serve.settings import Settings
 from stable_openai.errors import ConfigurationError
 from stable_openai.serving import Address, Tls
@@ -103,14 +103,14 @@ def test_a_renewal_that_goes_wrong(authority, capsys):
     tls = Tls(cert, key)
     before = tls.pem
     cert.write_text("half of a")
-    renew(tls)
+    read_certificate(tls)
     assert "the certificate stays as it was: --tls-cert: " in capsys.readouterr().err
     cert.unlink()
-    renew(tls)
+    read_certificate(tls)
     assert "the certificate stays as it was: No such file" in capsys.readouterr().err
     assert tls.pem == before
     authority.issue()
-    renew(tls)
+    read_certificate(tls)
     assert "the certificate has been read again" in capsys.readouterr().err
     assert tls.pem != before
 

@@ -42,7 +42,7 @@ _COUNT: Final = click.IntRange(1)
     help="The token whose bearer may see /status and use its buttons; may be repeated.  [default: all]",
 )
 @click.option("--tls-cert", type=_FILE, metavar="FILE", help="Speak TLS with this certificate (PEM, its chain behind).")
-@click.option("--tls-key", type=_FILE, metavar="FILE", help="Its key (PEM, chmod 600). SIGHUP reads both again.")
+@click.option("--tls-key", type=_FILE, metavar="FILE", help="Its key (PEM, chmod 600).")
 @click.option("--behind-proxy", is_flag=True, default=None, help="A proxy in front sets X-Forwarded-Proto.")
 @click.option("--workers", type=_COUNT, metavar="N", help="Processes of the gateway; they need a shared --store.")
 @click.option(
@@ -76,7 +76,7 @@ def command(file: Path | None, **told: Any) -> None:
     The gateway is for any program in any language: let its base URL be http://localhost:8000/v1, and each request goes
     out under a key that is free, and on with the next where one fails. The chat service keeps conversations.
 
-    Where others than this machine can come, callers need a token.
+    Where others than this machine can come, callers need a token. SIGHUP has the keys and the certificate read again.
 
     \b
     Environment:
@@ -93,7 +93,6 @@ def command(file: Path | None, **told: Any) -> None:
     """
     import asyncio
 
-    from .renewing import HANGUP
     from .running import look, serve
     from .settings import Settings
     from .workers import Workers, is_worker
@@ -103,8 +102,7 @@ def command(file: Path | None, **told: Any) -> None:
         _log(debug=settings.debug)
         if settings.workers > 1 and not settings.is_worker:
             look(settings)
-            passes_on = [HANGUP] if settings.tls_cert is not None and HANGUP is not None else []
-            sys.exit(Workers(settings.workers, sys.argv[1:], passes_on=passes_on).run())
+            sys.exit(Workers(settings.workers, sys.argv[1:]).run())
         try:
             asyncio.run(serve(settings))
         except KeyboardInterrupt:

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
@@ -14,17 +15,20 @@ from stable_openai.cli.opening import NoKeys, open_pool
 from stable_openai.serving import Siblings
 from stable_openai.stores.opening import MEMORY
 
-from .renewing import renewals
+from .renewing import on_hangup, read_certificate, read_keys
 from .workers import socket_of_worker
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from stable_openai.keys import Key
     from stable_openai.pool.pool import KeyPool
     from stable_openai.service.sessions import Sessions
     from stable_openai.serving import Tls, Tokens
 
     from .settings import Settings
+
+Wanted: TypeAlias = "Callable[[Sequence[Key]], list[Key]]"
 
 __all__ = ["look", "serve"]
 
@@ -41,7 +45,8 @@ async def serve(settings: Settings) -> None:
     """
     tokens, tls = settings.all_tokens(), settings.tls()
     over = asyncio.Event()
-    with _signals(over), renewals(tls):
+    again: list[Callable[[], object]] = [] if tls is None else [partial(read_certificate, tls)]
+    with _signals(over), on_hangup(lambda: [read() for read in again], over.set):
         async with contextlib.AsyncExitStack() as running:
             pool = _pool(settings, needed=settings.gateway is not None)
             if pool is not None:
@@ -49,8 +54,12 @@ async def serve(settings: Settings) -> None:
             sessions = None
             if settings.grpc or settings.http:
                 sessions = await running.enter_async_context(_sessions(settings, pool))
+            wanted: Wanted = list
             if settings.gateway:
-                await running.enter_async_context(_gateway(settings, pool, tokens, tls, over))
+                wanted = await running.enter_async_context(_gateway(settings, pool, tokens, tls, over))
+            if pool is not None:
+                loop = asyncio.get_running_loop()
+                again.append(partial(loop.run_in_executor, None, read_keys, pool, settings.pool, wanted))
             if sessions is not None:
                 await running.enter_async_context(_chat_service(settings, sessions, tokens, tls))
             await over.wait()
@@ -85,11 +94,12 @@ def _pool(settings: Settings, *, needed: bool) -> KeyPool | None:
 @contextlib.asynccontextmanager
 async def _gateway(
     settings: Settings, pool: KeyPool | None, tokens: Tokens, tls: Tls | None, over: asyncio.Event
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Wanted]:
+    """Yields what leaves out keys that were removed at its status page."""
     from stable_openai.gateway.app import create_app
     from stable_openai.gateway.app import serve as listen
     from stable_openai.gateway.options import GatewayOptions
-    from stable_openai.gateway.status import StatusOptions
+    from stable_openai.gateway.status import STATUS, StatusOptions
 
     assert pool is not None  # noqa: S101  # the gateway has been refused without
     base_url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or _BASE_URL
@@ -111,7 +121,7 @@ async def _gateway(
             click.echo(f"worker {os.getpid()} serves on {url}", err=True)
         else:
             click.echo(f"gateway on {url}/v1, its keys on {url}/status", err=True)
-        yield
+        yield app[STATUS].removal.without_removed
 
 
 @contextlib.asynccontextmanager

@@ -18,6 +18,8 @@ import click
 from stable_openai.errors import ConfigurationError
 from stable_openai.serving.siblings import Exchange
 
+from .renewing import on_hangup
+
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,17 +40,15 @@ class Workers:
     Args:
         count: How many.
         arguments: The command's own arguments, which each of them gets.
-        passes_on: Signals that are for the workers.
 
     Raises:
         ConfigurationError: This system can't have several processes listen at one address.
     """
 
-    def __init__(self, count: int, arguments: Sequence[str], *, passes_on: Sequence[int] = ()) -> None:
+    def __init__(self, count: int, arguments: Sequence[str]) -> None:
         if not hasattr(socket, "SO_REUSEPORT"):
             raise ConfigurationError("--workers", "can't be had here: this system has no SO_REUSEPORT")
         self._count = count
-        self._passes_on = passes_on
         self._command = [sys.executable, "-m", "stable_openai", *arguments]
         self._exchange = Exchange()
         self._running: set[Process] = set()
@@ -66,9 +66,8 @@ class Workers:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop)
-        for passed in self._passes_on:
-            loop.add_signal_handler(passed, self._pass_on, passed)
-        await asyncio.gather(*(self._keep_one() for _ in range(self._count)))
+        with on_hangup(self._hang_up, self._stop):
+            await asyncio.gather(*(self._keep_one() for _ in range(self._count)))
 
     async def _keep_one(self) -> None:
         """Keep one place filled."""
@@ -109,14 +108,14 @@ class Workers:
         _forget_metrics(worker.pid, self._metrics)
         return worker.pid, code
 
-    def _pass_on(self, number: int) -> None:
-        for worker in self._running:
-            _signal(worker, number)
-
     def _stop(self) -> None:
         again, self._stopping = self._stopping, True
         for worker in self._running:
             _signal(worker, signal.SIGKILL if again else signal.SIGTERM)
+
+    def _hang_up(self) -> None:
+        for worker in self._running:
+            _signal(worker, signal.SIGHUP)
 
 
 def is_worker() -> bool:

@@ -16,11 +16,8 @@ from .document import confirm_page, login_page
 from .sessions import new_id
 
 if TYPE_CHECKING:
-    from stable_openai.pool.pool import KeyPool
-
     from .board import Board, Row
     from .guard import Caller
-    from .removal import Removal
     from .routes import Status
 
 __all__ = ["act", "ask", "log_in", "log_out"]
@@ -79,25 +76,18 @@ async def act(http: web.Request, status: Status) -> web.StreamResponse:
         return web.Response(text=confirm_page(row, caller.csrf), content_type="text/html")
     name = row.status.name
     try:
-        await asyncio.to_thread(_do, http.app[GATEWAY].pool, status.removal, what, name)
+        if what == "remove":
+            await status.removal.remove(name)
+        else:
+            pool = http.app[GATEWAY].pool
+            await asyncio.to_thread(pool.revive if what == "revive" else pool.park, name)
     except KeyError:
         raise _no_such_key() from None
-    if what == "remove":
-        status.removal.tell(name)
     await status.watch.look()
     _say(caller, what, name)
     if "application/json" in http.headers.get("Accept", "") or caller.bearer:
         return web.json_response({"key": name, "done": what, "said": f"{name} {_DONE[what]}."})
     return _to_home(http)
-
-
-def _do(pool: KeyPool, removal: Removal, what: str, name: str) -> None:
-    if what == "revive":
-        pool.revive(name)
-    elif what == "park":
-        pool.park(name)
-    else:
-        removal.remove(name)
 
 
 def _say(caller: Caller, what: str, name: str) -> None:
