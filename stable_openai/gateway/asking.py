@@ -1,4 +1,4 @@
-"""What a request asks for: its body, read within bounds, and what is in it that matters for choosing a key."""
+"""What a request asks for: its body, read within bounds, and what matters of it for choosing a key."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from aiohttp import hdrs, http_exceptions, web
 from stable_openai.pool.needs import tokens_needed
 
 from .errors import Refused
+from .ids import ids_in_body, ids_in_target, model_in_target
 from .scrubbing import inflated
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Asked", "Place", "Room", "asked_of", "read_body"]
 
+_ROOT: Final = "/v1"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _LARGE: Final = 1 << 20  # bytes of JSON, from which on it is read in a thread
 _FIELD: Final = b'name="model"'
@@ -30,11 +32,19 @@ _BLANKS: Final = 64  # bytes in which a body of JSON begins
 
 
 class Asked(NamedTuple):
-    """What matters of a request's body."""
+    """What matters of a request.
+
+    Attributes:
+        model: The model that it is for.
+        tokens: The tokens that it will need.
+        affinity: What it says that it belongs to.
+        ids: The ids that it names of what belongs to one account, the most telling first.
+    """
 
     model: str | None = None
     tokens: int = 0
     affinity: str | None = None
+    ids: tuple[str, ...] = ()
 
 
 class Room:
@@ -144,7 +154,7 @@ def _too_large(options: GatewayOptions) -> Refused:
 
 
 async def asked_of(http: web.Request, body: bytes, *, counts_tokens: bool, most: int) -> Asked:
-    """What a body asks for.
+    """What a request asks for.
 
     Args:
         http: The request.
@@ -152,15 +162,19 @@ async def asked_of(http: web.Request, body: bytes, *, counts_tokens: bool, most:
         counts_tokens: Whether tokens are worth estimating.
         most: Bytes that a compressed body may come to.
     """
+    target = http.rel_url.raw_path_qs[len(_ROOT) :]
+    ids = ids_in_target(target)
     if not body:
-        return Asked()
+        return Asked(model_in_target(target), ids=ids)
     kind = http.headers.get(hdrs.CONTENT_TYPE, "")
     if kind.startswith("multipart/"):
-        return Asked(_model_in_form(body))
+        return Asked(_model_in_form(body), ids=ids)
     encoding = http.headers.get(hdrs.CONTENT_ENCODING, "")
     if len(body) > _LARGE or encoding:
-        return await asyncio.to_thread(_asked, body, encoding, http.path, counts_tokens, most)
-    return _asked(body, encoding, http.path, counts_tokens, most)
+        asked = await asyncio.to_thread(_asked, body, encoding, http.path, counts_tokens, most)
+    else:
+        asked = _asked(body, encoding, http.path, counts_tokens, most)
+    return asked._replace(ids=tuple(dict.fromkeys((*ids, *asked.ids)))) if ids else asked
 
 
 def _asked(body: bytes, encoding: str, path: str, counts_tokens: bool, most: int) -> Asked:  # noqa: FBT001  # for a thread
@@ -178,7 +192,7 @@ def _asked(body: bytes, encoding: str, path: str, counts_tokens: bool, most: int
     model = model if isinstance(model, str) and model else None
     affinity = fields.get("prompt_cache_key")  # by which OpenAI itself finds the prompt's cache
     tokens = tokens_needed(fields, model, path) if counts_tokens else 0
-    return Asked(model, tokens, affinity if isinstance(affinity, str) else None)
+    return Asked(model, tokens, affinity if isinstance(affinity, str) else None, ids_in_body(fields, body))
 
 
 def _model_in_form(body: bytes) -> str | None:

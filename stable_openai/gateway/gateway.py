@@ -14,6 +14,7 @@ from stable_openai.serving import Admissions, TokenLimited, is_local
 from .asking import Room, asked_of, read_body
 from .errors import Refused
 from .headers import PSEUDONYM, for_provider
+from .homes import Homes
 from .metrics import make_metrics
 from .origins import answer_preflight
 from .passage import Passage
@@ -45,6 +46,7 @@ class Gateway:
     Attributes:
         draining: Whether it is about to end, and takes no new requests.
         in_flight: Requests that are under way.
+        homes: Which account knows what.
     """
 
     def __init__(self, pool: KeyPool, options: GatewayOptions) -> None:
@@ -52,6 +54,7 @@ class Gateway:
         self.options = options
         self.patience = Patience(max_wait=options.max_wait, timeout=options.timeout)
         self.metrics = make_metrics()
+        self.homes = Homes(pool)
         self.draining = False
         self.in_flight = 0
         self._admissions = Admissions(options.tokens, store=options.token_store)

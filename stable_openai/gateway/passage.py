@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,9 @@ from stable_openai.verdict import Answer, Reason
 
 from .errors import Refused
 from .headers import for_client
+from .homes import Search, is_for_good, is_unknown, text_of
+from .ids import ids_in_target, is_of_account, is_taken_unseen
+from .looking_up import look_up
 from .relaying import relay
 from .replies import Reply, without
 
@@ -31,6 +35,7 @@ __all__ = ["Passage"]
 _logger = logging.getLogger("stable_openai.gateway")
 # The provider's words on these are about the key, and none of the client's business.
 _HIDDEN: Final = frozenset({Reason.INVALID_KEY, Reason.KEY_DISABLED, Reason.QUOTA_EXHAUSTED})
+_REDIRECTS_FROM: Final = 300  # statuses of answers that are neither errors nor what was asked for
 _TOLD: Final = ("ratelimit", "organization", "openai-project")  # parts of headers that a success is settled by
 
 
@@ -66,7 +71,9 @@ class Passage:
         self._seen = seen
         self._admission = admission
         self._call = Call(gateway.pool, gateway.patience, asked.model, asked.tokens)
-        if asked.affinity is not None:
+        self._shared = len(gateway.pool) > 1  # by keys that may be of several accounts
+        self._search = Search(gateway.homes, asked.ids, self._call.ask) if asked.ids and self._shared else None
+        if asked.affinity is not None and (self._search is None or self._search.home is None):
             self._call.ask.affinity = (seen.token, asked.affinity)
         self._last: tuple[Reply, str] | None = None  # with the secret under which it came
 
@@ -76,6 +83,8 @@ class Passage:
         Raises:
             Refused: There is none.
         """
+        if self._search is not None:
+            await self._look_up(self._search)
         attempts = self._call.attempts()
         while True:
             self._gateway.metrics.waits(1)
@@ -93,12 +102,20 @@ class Passage:
                 return answer
         return await self._without_key(ended)
 
+    async def _look_up(self, search: Search) -> None:
+        """Find out where the request has to go, where its answer would not tell."""
+        outgoing = self._outgoing
+        if search.home is None and is_taken_unseen(outgoing.method, outgoing.target, search.ids):
+            await look_up(self._gateway, outgoing, search.ids[0], self._seen)
+            self._search = Search(self._gateway.homes, search.ids, self._call.ask)
+
     async def _try(self, attempt: Attempt) -> web.StreamResponse | None:
         """Make one attempt; None: another one is to be made."""
         call, gateway = self._call, self._gateway
         secret, reply = attempt.key.secret, None
         try:
             reply = Reply(await gateway.upstream.send(self._outgoing, attempt.key), self._outgoing.method)
+            gateway.homes.accounts.see(attempt.grant.name, reply.response.headers)
             refusal = await reply.examine(gateway.pool, secret, gateway.options.look_ahead)
         except BaseException as error:
             if reply is not None:
@@ -112,6 +129,8 @@ class Passage:
             raise _unreachable(error) from None
         if refusal is None:
             return await self._give(reply, attempt)
+        if self._search is not None and self._knows_not(refusal, attempt):
+            return await self._ask_elsewhere(self._search, reply, attempt)
         goes_on = call.rejected(refusal, error=_RefusedEverywhere())
         self._note(attempt)
         if goes_on:
@@ -119,6 +138,24 @@ class Passage:
             self._last = reply, secret
             return None
         return await self._give_refusal(reply, secret)
+
+    def _knows_not(self, refusal: Answer, attempt: Attempt) -> bool:
+        """Whether the account does not have what the request names."""
+        assert self._search is not None  # noqa: S101  # it names something
+        verdict = self._gateway.pool.judge(refusal, attempt.key)
+        return is_unknown(verdict, text_of(refusal), self._search.ids)
+
+    async def _ask_elsewhere(self, search: Search, reply: Reply, attempt: Attempt) -> web.StreamResponse | None:
+        """Have another account asked; where there is none left, the first one's refusal is the client's answer."""
+        name, secret = attempt.grant.name, attempt.key.secret
+        self._settle(reply, None)  # nothing is wrong with the key
+        self._gateway.metrics.attempt(name, Reason.NOT_FOUND.value)
+        goes_on = search.goes_on(name)
+        if search.first is None and reply.whole:
+            search.first = reply, secret
+        elif goes_on or search.first is not None:
+            reply.close()
+        return None if goes_on else await self._pass_on(*(search.first or (reply, secret)))
 
     def _note(self, attempt: Attempt, error: BaseException | None = None) -> None:
         verdict = self._call.verdict
@@ -136,6 +173,7 @@ class Passage:
         secret = attempt.key.secret
         headers = for_client(reply.response.headers, secret, self._added())
         self._turn_home(headers, attempt)
+        self._learn(reply, attempt.grant.name)
         self._outgoing.drop_body()
         counts = bool(attempt.grant.tokens) or self._admission is not None
         try:
@@ -174,10 +212,24 @@ class Passage:
 
     def _succeeded(self, reply: Reply, *, counts: bool) -> None:
         tokens = reply.tokens() if counts else None
-        headers = {name: value for name, value in reply.response.headers.items() if _tells(name)}
-        self._call.succeeded(tokens, Answer(reply.status, headers) if headers else None)
+        self._settle(reply, tokens)
         if self._admission is not None:
             self._admission.settle(tokens)
+
+    def _settle(self, reply: Reply, tokens: int | None) -> None:
+        headers = {name: value for name, value in reply.response.headers.items() if _tells(name)}
+        self._call.succeeded(tokens, Answer(reply.status, headers) if headers else None)
+
+    def _learn(self, reply: Reply, key: str) -> None:
+        """Remember whose account knows what the request names, and what its answer does."""
+        if not self._shared or reply.status >= _REDIRECTS_FROM:
+            return
+        homes, target = self._gateway.homes, self._outgoing.target
+        if self._search is not None:
+            homes.learn(ids_in_target(target), key)
+            homes.learn(self._search.ids, key, sure=False)
+        if is_of_account(target):
+            reply.teach(functools.partial(homes.learn_of_answer, key=key))
 
     def _turn_home(self, headers: Any, attempt: Attempt) -> None:
         """Have a redirect within the provider's address lead to ours, as the client does not know the other."""
@@ -194,6 +246,10 @@ class Passage:
         if verdict is not None and (verdict.reason in _HIDDEN or (verdict.is_rate_limit and not verdict.oversized)):
             reply.close()
             raise Refused.without_key(self._gateway.pool.no_key(self._call.ask, None))
+        return await self._pass_on(reply, secret)
+
+    async def _pass_on(self, reply: Reply, secret: str) -> web.StreamResponse:
+        """Give the client the provider's error as it is."""
         headers = for_client(reply.response.headers, secret, self._added())
         try:
             response, size, _ = await relay(self._http, reply, headers, secret)
@@ -204,7 +260,11 @@ class Passage:
 
     async def _without_key(self, error: Exception) -> web.StreamResponse:
         """No key could be had: the provider's last answer where each has refused, else an error that says when."""
-        if isinstance(error, _RefusedEverywhere):
+        first = None if self._search is None else self._search.first
+        refused = isinstance(error, _RefusedEverywhere)
+        if first is not None and (refused or (isinstance(error, NoKeyAvailable) and is_for_good(error))):
+            return await self._pass_on(*first)
+        if refused:
             if self._last is not None and self._last[0].whole:
                 return await self._give_refusal(*self._last)
             raise Refused(502, "refused", "Every key was refused, in more words than the gateway keeps.")

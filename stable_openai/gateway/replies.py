@@ -16,6 +16,8 @@ from .headers import is_worth_hiding
 from .scrubbing import inflated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import aiohttp
 
     from stable_openai.exchange.events import EventWatch
@@ -28,6 +30,8 @@ _ERRORS_FROM: Final = 400  # statuses of errors (RFC 9110, 15.5 and 15.6)
 _LOOKED_AT: Final = 512  # bytes at the start of a good answer in which an error would stand
 _HELD: Final = 1 << 20  # bytes that are read before an answer is passed on
 _AHEAD: Final = 1 << 16  # bytes of a stream that are held back for its first content
+_HEAD: Final = 1 << 16  # bytes at the start of an answer in which the ids of what it is about stand
+_PASSING: Final = 1 << 13  # as many, where they are looked at as they pass
 _TAIL: Final = 4096  # bytes at the end of an answer in which its usage stands
 _USAGE: Final = b'"usage"'
 _NO_BODY: Final = (204, 304)
@@ -47,7 +51,10 @@ class Reply:
         watch: What reads its events, where it is a stream of events.
     """
 
-    __slots__ = ("_tail", "content", "encoding", "held", "is_json", "method", "response", "status", "watch", "whole")
+    __slots__ = (
+        "_head", "_learner", "_tail", "content", "encoding", "held", "is_json", "method", "response", "status", "watch",
+        "whole",
+    )  # fmt: skip
 
     def __init__(self, response: aiohttp.ClientResponse, method: str) -> None:
         self.response = response
@@ -59,7 +66,8 @@ class Reply:
         self.held: list[bytes] = []
         self.whole = method == "HEAD" or response.status in _NO_BODY
         self.watch: EventWatch | None = None
-        self._tail = b""
+        self._tail = self._head = b""
+        self._learner: Callable[[bytes], bool] | None = None
 
     async def examine(self, pool: KeyPool, secret: str, look_ahead: float) -> Answer | None:
         """Read the beginning; returns the error that the answer is, or None for a good one.
@@ -139,8 +147,24 @@ class Reply:
         """What is judged: the body in plain, whatever it was compressed by."""
         return Answer(self.status, self.response.headers, inflated(b"".join(self.held), self.encoding, _HELD))
 
+    def teach(self, learner: Callable[[bytes], bool]) -> None:
+        """Show somebody the beginning of the body: what was read of it, and what passes until he has seen enough.
+
+        Args:
+            learner: Is called with the beginning, as far as there is one; returns whether that was enough.
+        """
+        if not self.is_json and self.watch is None:
+            return
+        self._head = inflated(b"".join(self.held), self.encoding, _HEAD)
+        if not learner(self._head) and not self.whole and not self.encoding:
+            self._learner = learner
+
     def see(self, piece: bytes) -> None:
         """Look at a piece that is passed on after what was held."""
+        if self._learner is not None:
+            self._head += piece
+            if self._learner(self._head) or len(self._head) > _PASSING:
+                self._learner, self._head = None, b""
         if self.watch is not None:
             self.watch.feed(piece)
         elif self.is_json:

@@ -40,19 +40,19 @@ class Outgoing:
         body: Its body.
     """
 
-    __slots__ = ("_place", "body", "headers", "method", "target")
+    __slots__ = ("body", "headers", "method", "place", "target")
 
     def __init__(self, method: str, target: str, headers: CIMultiDict[str], place: Place) -> None:
         self.method = method
         self.target = target
         self.headers = headers
         self.body = b""
-        self._place = place
+        self.place = place
 
     def drop_body(self) -> None:
         """It won't be sent again: the answer has begun."""
         self.body = b""
-        self._place.leave()
+        self.place.leave()
 
     def __repr__(self) -> str:
         return f"<Outgoing {self.method} of {len(self.body)} bytes>"  # its headers may hold a key
