@@ -32,22 +32,16 @@ def open_pool(file: Path | None, **options: Any) -> tuple[KeyPool, str]:
         ConfigurationError: Something is wrong with a key, or with the file.
         OSError: The file can't be read.
     """
-    from stable_openai.key_sources import keys_from_env
     from stable_openai.pool.pool import KeyPool
 
-    from .keys import stored
-
+    keys, told, whence = _told(file)
     if file is not None:
-        pool = KeyPool.from_file(file, **options)
-        if not len(pool):
+        pool = KeyPool.from_file(file, **{"store": told.get("store", MEMORY), **options})
+        if not keys:
             raise ConfigurationError(file.name, 'holds no key: write [[keys]] and secret = "…" for each')
-        return pool, f"from the file {file}"
-    kept = stored.stored()
-    if kept:
-        return KeyPool([each.key for each in kept], **{**stored.options(), **options}), "kept by add_apikey"
-    keys = keys_from_env()
+        return pool, whence
     if keys:
-        return KeyPool(keys, **options), "from the environment"
+        return KeyPool(keys, **{**told, **options}), whence
     raise NoKeys(
         "keys",
         "there are none: run 'stable-openai add_apikey', set OPENAI_API_KEYS or OPENAI_API_KEY, or name a file of keys "
@@ -76,16 +70,17 @@ def keys_for_looking(file: Path | None) -> list[Key]:
     return _told(file)[0]
 
 
-def _told(file: Path | None) -> tuple[list[Key], dict[str, Any]]:
-    """Keys and options, from where ``open_pool`` takes them."""
+def _told(file: Path | None) -> tuple[list[Key], dict[str, Any], str]:
+    """Keys, options, and in a few words where they come from."""
     from stable_openai.key_sources import settings_from_env, settings_from_file, store_from_env
 
     from .keys import stored
 
     if file is not None:
         keys, options = settings_from_file(file)
-        return keys, {**store_from_env(), **options}
+        return keys, {**store_from_env(), **options}, f"from the file {file}"
     kept = stored.stored()
     if kept:
-        return [each.key for each in kept], {**store_from_env(), **stored.options()}
-    return settings_from_env()
+        return [each.key for each in kept], {**store_from_env(), **stored.options()}, "kept by add_apikey"
+    keys, options = settings_from_env()
+    return keys, options, "from the environment"

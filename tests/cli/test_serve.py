@@ -10,6 +10,7 @@ from urllib.error import HTTPError
 
 import pytest
 
+from stable_openai.cli.opening import open_pool
 from stable_openai.cli.serve.settings import Settings
 from stable_openai.errors import ConfigurationError
 from tests.cli.conftest import KEYS
@@ -253,3 +254,23 @@ def test_a_file_and_options(tmp_path):
     with pytest.raises(ConfigurationError, match="chmod 600"):
         Settings.of(path, {})
     assert Settings.of(None, {}).grpc == "localhost:50052"
+
+
+def test_the_store_of_the_file_of_keys(tmp_path, monkeypatch):
+    """Workers, and limits of tokens, share it as if it were told; else that of the environment; an option wins."""
+    path = tmp_path / "keys.toml"
+    keys = f'[[keys]]\nsecret = "{KEYS[0]}"\n'
+    path.write_text(f'[pool]\nstore = "sqlite:///{tmp_path}/file.db"\n{keys}')
+    path.chmod(0o600)
+    told = {"gateway": "localhost:8000", "workers": 2, "pool": path}
+    assert Settings.of(None, told).counted_in == f"sqlite:///{tmp_path}/file.db"
+    monkeypatch.setenv("STABLE_OPENAI_STORE", f"sqlite:///{tmp_path}/environment.db")
+    assert Settings.of(None, told).counted_in.endswith("file.db")
+    assert Settings.of(None, {**told, "store": f"sqlite:///{tmp_path}/told.db"}).counted_in.endswith("told.db")
+    path.write_text(keys)
+    assert Settings.of(None, told).counted_in.endswith("environment.db")
+    with open_pool(path)[0] as pool:
+        assert "environment.db" in str(pool.options.store)
+    monkeypatch.delenv("STABLE_OPENAI_STORE")
+    with pytest.raises(ConfigurationError, match="needs a store that processes share"):
+        Settings.of(None, told)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from stable_openai.errors import ConfigurationError
 from stable_openai.serving import check_url
-from stable_openai.stores.opening import check_store
+from stable_openai.stores.opening import MEMORY, check_store
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -108,7 +108,7 @@ def _check_workers(settings: Settings) -> None:
     where = settings.where("workers")
     if settings.grpc or settings.http:
         raise ConfigurationError(where, "is for the gateway alone: the chat service keeps its sessions in one process")
-    if settings.store is None or settings.store.startswith("memory:"):
+    if settings.counted_in == MEMORY:
         raise ConfigurationError(
             where,
             "needs a store that processes share, or each would count for itself: --store sqlite:///keys.db or "

@@ -80,9 +80,8 @@ def look(settings: Settings) -> None:
 
 def _pool(settings: Settings, *, needed: bool) -> KeyPool | None:
     """The server's keys; None where there are none and none are needed, since sessions may bring their own."""
-    options: dict[str, Any] = {} if settings.store is None else {"store": settings.store}
     try:
-        pool, whence = open_pool(settings.pool, **options)
+        pool, whence = open_pool(settings.pool, store=settings.counted_in)
     except NoKeys:
         if needed:
             raise
@@ -104,7 +103,7 @@ async def _gateway(
     assert pool is not None  # noqa: S101  # the gateway has been refused without
     base_url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or _BASE_URL
     options = GatewayOptions(
-        base_url=base_url, tokens=tokens, token_store=settings.store or "memory://", max_wait=settings.max_wait
+        base_url=base_url, tokens=tokens, token_store=settings.counted_in, max_wait=settings.max_wait
     )
     status = StatusOptions(admins=settings.admins or None, behind_proxy=settings.behind_proxy)
     siblings = Siblings() if settings.is_worker else None
@@ -144,7 +143,7 @@ async def _sessions(settings: Settings, pool: KeyPool | None) -> AsyncIterator[S
 async def _chat_service(settings: Settings, sessions: Sessions, tokens: Tokens, tls: Tls | None) -> AsyncIterator[None]:
     from stable_openai.service.callers import Callers
 
-    callers = Callers(tokens, store=settings.store or "memory://")
+    callers = Callers(tokens, store=settings.counted_in)
     async with contextlib.AsyncExitStack() as listening:
         if settings.grpc:
             from stable_openai.service.grpc.server import GrpcOptions, grpc_server, reflection_from_env

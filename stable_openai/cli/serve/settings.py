@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from stable_openai.cli.opening import store_for_looking
 from stable_openai.errors import ConfigurationError
 from stable_openai.serving import (
     Tls,
@@ -43,7 +45,7 @@ class Settings:
         http: Where it listens for HTTP.
         gateway: Where the gateway listens.
         pool: A keys.toml; None: the kept keys, else those of the environment.
-        store: Where the pool's counts are.
+        store: Where the pool's counts are; None: where the file of keys, or the environment, says.
         base_url: The provider, for keys without one of their own.
         session_base_urls: The providers that sessions with keys of their own may name, as ``SessionOptions.base_urls``.
         model: The model of a session that names none.
@@ -159,6 +161,16 @@ class Settings:
             if getattr(self, name) is not None:
                 check_open(self.address(name), self.where(name), has_token=bool(tokens))
         return tokens
+
+    @cached_property
+    def counted_in(self) -> str:
+        """Where the pool's counts are: as told, else as the file of keys or the environment says.
+
+        Raises:
+            ConfigurationError: Something in that file is wrong.
+            OSError: It can't be read.
+        """
+        return store_for_looking(self.pool) if self.store is None else self.store
 
     def tls(self) -> Tls | None:
         """The certificate to speak TLS with, if there is to be one.
