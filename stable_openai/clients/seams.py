@@ -10,15 +10,17 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+import openai
 from openai._base_client import AsyncAPIClient, SyncAPIClient
 
 from stable_openai.exchange import Ended, asend, send
+from stable_openai.verdict import Reason
 
 from . import resource_locks  # noqa: F401  # which minds them
 from .errors import as_client_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from stable_openai.exchange import Exchange, Observation
 
@@ -39,6 +41,46 @@ def raise_ended(ended: Ended) -> Any:
     """Raise what has ended a request, in the place of what has carried it."""
     error = as_client_error(ended.error)
     raise error from error.__cause__
+
+
+def _send_in_time(exchange: Exchange, request: Any, transmit: Callable[[Any], Any]) -> Any:
+    """As ``send``; for openai's loop neither asks where a connection broke, nor again when it has rested."""
+    if exchange.is_late():
+        return _ended_late(exchange, request)
+    try:
+        return send(exchange, request, transmit)
+    except Exception as error:
+        if exchange.is_late() and exchange.last is error:
+            _ended_late(exchange, request)
+        raise
+
+
+async def _asend_in_time(exchange: Exchange, request: Any, transmit: Callable[[Any], Awaitable[Any]]) -> Any:
+    """The twin of ``_send_in_time`` for tasks."""
+    if exchange.is_late():
+        return _ended_late(exchange, request)
+    try:
+        return await asend(exchange, request, transmit)
+    except Exception as error:
+        if exchange.is_late() and exchange.last is error:
+            _ended_late(exchange, request)
+        raise
+
+
+def _ended_late(exchange: Exchange, request: Any) -> Any:
+    """The last answer, whose error openai raises itself.
+
+    Raises:
+        Ended: There was none; what openai makes of a connection that broke.
+    """
+    last = exchange.last
+    if not isinstance(last, Exception):
+        return last
+    timed_out = exchange.call.verdict is not None and exchange.call.verdict.reason is Reason.TIMEOUT
+    error = (openai.APITimeoutError if timed_out else openai.APIConnectionError)(request=request)
+    error.__cause__ = last
+    exchange.note(error)
+    raise Ended(error)
 
 
 class _Seam:
@@ -66,7 +108,7 @@ class _Seam:
 class SyncSeam(_Seam):
     """To be mixed into a subclass of ``openai.OpenAI``, in front of it."""
 
-    _drive: ClassVar[Callable[..., Any]] = staticmethod(send)
+    _drive: ClassVar[Callable[..., Any]] = staticmethod(_send_in_time)
 
     def request(self, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
         """Make a request as openai does, under the keys of the pool."""
@@ -95,7 +137,7 @@ class SyncSeam(_Seam):
 class AsyncSeam(_Seam):
     """To be mixed into a subclass of ``openai.AsyncOpenAI``, in front of it."""
 
-    _drive: ClassVar[Callable[..., Any]] = staticmethod(asend)
+    _drive: ClassVar[Callable[..., Any]] = staticmethod(_asend_in_time)
 
     async def request(self, cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
         """Make a request as openai does, under the keys of the pool."""

@@ -54,7 +54,7 @@ class Exchange:
             that: the client takes a 200 for the end.
     """
 
-    __slots__ = ("_last", "_replayable", "_retries", "_url", "aim", "call")
+    __slots__ = ("_broken", "_last", "_replayable", "_retries", "_url", "aim", "call")
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Exchange:
         self.call = Call(pool, patience, model, tokens, backs_off=backs_off)
         self.call.ask.affinity = affinity
         self._last: Any = None
+        self._broken: BaseException | None = None
         self._replayable: bool | None = None
         self._url = ""
 
@@ -99,7 +100,11 @@ class Exchange:
 
     def broke(self, error: BaseException) -> bool:
         """Sending it failed: settle; whether to go on at once."""
-        return self.call.failed(error) and bool(self._replayable)
+        met = len(self.call.records)
+        goes_on = self.call.failed(error) and bool(self._replayable)
+        if len(self.call.records) > met:
+            self._broken = error
+        return goes_on
 
     def is_error(self, response: Any) -> bool:
         """Whether a response tells of an error by its status: its body is read before it is judged."""
@@ -124,7 +129,7 @@ class Exchange:
         refused = watch.error if watch is not None else response if self._tells_of_error(response) else None
         if refused is None:
             return True
-        self._last = response
+        self._last, self._broken = response, None
         call = self.call
         theirs = call.backs_off
         call.backs_off = theirs or (watch is not None and self._troubles < self._retries)
@@ -172,7 +177,19 @@ class Exchange:
         verdict = self.call.verdict
         if verdict is None or verdict.is_request_fault:
             return False  # the client knows best: it sends a 409 again
-        return not verdict.is_provider_trouble or self._troubles > self._retries or self.call.is_late
+        if not verdict.is_provider_trouble or self._troubles > self._retries:
+            return True
+        return self.call.is_late(after=verdict.wait_s or 0.0)
+
+    def is_late(self) -> bool:
+        """Whether it has met the provider's trouble, and has taken as long as it may: the client is not to go on."""
+        verdict = self.call.verdict
+        return verdict is not None and verdict.is_provider_trouble and self.call.is_late()
+
+    @property
+    def last(self) -> Any:
+        """What the last attempt has met: an answer, or what was raised."""
+        return self._last if self._broken is None else self._broken
 
     @property
     def _troubles(self) -> int:

@@ -222,10 +222,9 @@ class Call:
             timeout = self.pool.timeout
         return _NEVER if timeout is None else timeout - (now - self._started)
 
-    @property
-    def is_late(self) -> bool:
-        """Whether it has taken as long as it may in all."""
-        return self._time_left(self.pool.store.now()) <= 0
+    def is_late(self, after: float = 0.0) -> bool:
+        """Whether it will have taken as long as it may in all, so many seconds from now."""
+        return self._time_left(self.pool.store.now()) <= after
 
     def budget(self, now: float) -> float:
         """Seconds that may be waited for a key now."""

@@ -159,6 +159,67 @@ async def test_bounds_in_all(kind, over, make, clock):
     assert answers.keys == ["one", "two", "three"]
 
 
+@pytest.mark.parametrize("broken", ["ReadTimeout", "ConnectError"])
+async def test_bounds_of_connections_that_break(kind, over, make, clock, broken):
+    """``total_timeout``: openai's own retries end with it; what is raised is as openai raises it, with its notes."""
+
+    def slow(name):
+        clock.advance(10)
+        return getattr(make.HTTPX, broken)("gone")
+
+    answers, pool, client = over(slow, "one", "two", total_timeout=25, max_retries=5)
+    with pytest.raises(openai.APIConnectionError) as caught:
+        await kind.chat(client)
+    assert type(caught.value) is (openai.APITimeoutError if broken == "ReadTimeout" else openai.APIConnectionError)
+    assert isinstance(caught.value.__cause__, getattr(make.HTTPX, broken))
+    assert answers.keys == ["one", "two", "one"]
+    assert len(caught.value.__notes__) == 3
+    assert [row.in_flight for row in pool.status()] == [0, 0]
+
+
+@pytest.mark.parametrize("broken", [True, False])
+async def test_nothing_is_sent_after_openai_has_rested_for_too_long(kind, over, make, clock, broken):
+    """``total_timeout``: its back-off counts, too."""
+
+    def troubled(name):
+        return make.HTTPX.ConnectError("gone") if broken else make.error(500, "server_error")
+
+    answers, _, client = over(troubled, "one", "two", total_timeout=25, max_retries=5)
+
+    def rest(*args, **kwargs):
+        clock.advance(10)
+        return 0.0
+
+    client._calculate_retry_timeout = rest
+    with pytest.raises(openai.APIConnectionError if broken else openai.InternalServerError) as caught:
+        await kind.chat(client)
+    assert answers.keys == ["one", "two", "one"]
+    assert len(caught.value.__notes__) == 3
+
+
+async def test_a_wait_that_is_told_and_does_not_fit_is_not_begun(kind, over, make, clock):
+    """``total_timeout``: where the provider says when to come back, and that is too late, its error is raised at once."""
+    answers, _, client = over(lambda name: make.error(503, "x", retry_after="30"), "one", "two", total_timeout=25)
+    with pytest.raises(openai.InternalServerError):
+        await kind.chat(client)
+    assert answers.keys == ["one"]
+
+
+async def test_what_is_not_the_providers_stays_what_it_is(kind, over, make, clock):
+    """Also where it comes after the time is over."""
+    replies = iter([make.error(500, "server_error"), ZeroDivisionError()])
+
+    def slow(name):
+        clock.advance(10)
+        return next(replies)
+
+    answers, _, client = over(slow, "one", "two", total_timeout=15, max_retries=1)
+    with pytest.raises((ZeroDivisionError, openai.APIConnectionError)) as caught:
+        await kind.chat(client)
+    assert isinstance(caught.value, ZeroDivisionError) or isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert answers.keys == ["one", "two"]
+
+
 async def test_a_provider_that_refuses_without_end(kind, over, make, waiting_moves_the_clock):
     """Attempts are bounded, however soon it says that one may come back."""
     answers, _, client = over(lambda name: make.error(retry_after="1"), "one", "two")
