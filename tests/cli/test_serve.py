@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import urllib.error
 from urllib.error import HTTPError
 
 import pytest
@@ -169,6 +170,13 @@ def refused(tmp_path):
             "line 3: tokens[1].limits.rpm: must be a whole number of at least 1, not '5'",
         ),
         (f"{TOKEN}{TOKEN}", "line 5: tokens[1].name: two tokens have the name 'one'"),
+        ('gateway = ":1"\n[bounds]\nmax_bodies = 1\n', "line 3: bounds.max_bodies: is unknown: did you mean max_body?"),
+        (
+            'gateway = ":1"\n[bounds]\nmax_body = "64 MB"\n',
+            "line 3: bounds.max_body: must be a whole number of at least",
+        ),
+        ('gateway = ":1"\n[bounds]\nidle_timeout = 0\n', "line 3: bounds.idle_timeout: must be a positive number"),
+        ('http = "localhost:1"\n[bounds]\nmax_body = 9\n', "line 2: bounds: is for the gateway: give --gateway too"),
         ('[tokens]\none = "a-long-secret-1"\n', "line 1: tokens: must be a list: write [[tokens]] for each"),
     ],
 )
@@ -196,6 +204,19 @@ def test_a_file_of_another_user(refused, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root, who may run this, can read everything
     (tmp_path / "keys.toml").touch()
     assert "serve.toml, line 1: pool: /" in refused(f'pool = "{tmp_path}/keys.toml"')
+
+
+@posix
+def test_bounds_of_the_gateway(serving, tmp_path):
+    """What the file says of bodies holds."""
+    path = tmp_path / "serve.toml"
+    path.write_text('gateway = "localhost:0"\n[bounds]\nmax_body = 64\n')
+    child = serving("--config", str(path))
+    gateway = said(child, r"gateway on (http://\S+)/v1")[1]
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        ask(f"{gateway}/v1/chat/completions", {**CHAT, "user": "x" * 64})
+    assert caught.value.code == 413
+    caught.value.close()
 
 
 @posix

@@ -19,7 +19,7 @@ SERVERS: Final = ("gateway", "grpc", "http")
 _SECONDS: Final = ("idle", "max_wait", "drain")
 _COUNTS: Final = ("workers", "max_sessions")
 _FILES: Final = ("pool", "token_file", "tls_cert", "tls_key")
-_OF_GATEWAY: Final = ("admins", "behind_proxy")
+_OF_GATEWAY: Final = ("admins", "behind_proxy", "bounds")
 _OF_SERVICE: Final = ("session_base_urls", "model", "sessions", "max_sessions", "idle")
 
 
@@ -100,7 +100,7 @@ def _check_uses(settings: Settings) -> None:
 
 def _refuse_told(settings: Settings, names: tuple[str, ...], problem: str) -> None:
     for name in names:
-        if getattr(settings, name) not in (None, (), False):
+        if getattr(settings, name) not in (None, (), False, {}):
             raise ConfigurationError(settings.where(name), problem)
 
 

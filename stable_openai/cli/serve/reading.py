@@ -1,4 +1,4 @@
-"""The configuration file: the options by their names, and ``[[tokens]]``."""
+"""The configuration file: the options by their names, ``[[tokens]]``, and ``[bounds]`` of the gateway."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from stable_openai.errors import ConfigurationError
+from stable_openai.near_names import is_unknown
 from stable_openai.private import fault_of_mode
 from stable_openai.serving import read_tokens
 from stable_openai.toml import TomlFile, read_toml
@@ -13,9 +14,13 @@ from stable_openai.toml import TomlFile, read_toml
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["TOKENS", "read_settings"]
+__all__ = ["BOUNDS", "TOKENS", "read_settings"]
 
 TOKENS: Final = "tokens"
+BOUNDS: Final = "bounds"
+_BOUNDS: Final = (
+    "timeout", "connect_timeout", "idle_timeout", "body_timeout", "max_body", "max_held", "max_requests", "look_ahead",
+)  # fmt: skip
 _TEXTS: Final = ("grpc", "http", "gateway", "store", "base_url", "model")
 _PATHS: Final = ("pool", "token_file", "tls_cert", "tls_key", "sessions")
 _LISTS: Final = ("admins", "session_base_urls")
@@ -28,6 +33,7 @@ _KINDS: Final[Mapping[str, tuple[type, ...]]] = {
     **dict.fromkeys(_SECONDS, (float, int)),
     **dict.fromkeys(_FLAGS, (bool,)),
     **dict.fromkeys((*_LISTS, TOKENS), (list,)),
+    BOUNDS: (dict,),
 }
 _WORDS: Final[Mapping[type, str]] = {
     str: "a text",
@@ -74,6 +80,8 @@ def _value_of(name: str, value: Any) -> Any:
         raise ConfigurationError(name, _wrong_kind(kinds[0], value))
     if name in _LISTS:
         return tuple(_texts(name, value))
+    if name == BOUNDS:
+        _check_bounds(value)
     return Path(str(value)).expanduser() if name in _PATHS else value
 
 
@@ -82,6 +90,18 @@ def _texts(name: str, values: Any) -> Iterator[str]:
         if not isinstance(value, str):
             raise ConfigurationError(f"{name}[{index}]", _wrong_kind(str, value))
         yield value
+
+
+def _check_bounds(bounds: Any) -> None:
+    from stable_openai.gateway.options import GatewayOptions
+
+    for name, value in bounds.items():
+        if name not in _BOUNDS:
+            raise ConfigurationError(f"{BOUNDS}.{name}", is_unknown(name, _BOUNDS))
+        try:
+            GatewayOptions(**{name: value})
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{BOUNDS}.{name}", error.problem) from None
 
 
 def _wrong_kind(wanted: type, value: Any) -> str:

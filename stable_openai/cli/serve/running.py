@@ -103,7 +103,11 @@ async def _gateway(
     assert pool is not None  # noqa: S101  # the gateway has been refused without
     base_url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or _BASE_URL
     options = GatewayOptions(
-        base_url=base_url, tokens=tokens, token_store=settings.counted_in, max_wait=settings.max_wait
+        base_url=base_url,
+        tokens=tokens,
+        token_store=settings.counted_in,
+        max_wait=settings.max_wait,
+        **settings.bounds,
     )
     status = StatusOptions(admins=settings.admins or None, behind_proxy=settings.behind_proxy)
     siblings = Siblings() if settings.is_worker else None

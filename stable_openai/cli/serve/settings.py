@@ -61,6 +61,7 @@ class Settings:
         idle: Seconds after which a session that nobody uses is cleared.
         max_wait: The longest that a request waits for a key, in seconds.
         drain: Seconds that requests may still take once it is to end.
+        bounds: Options of the gateway, by the names of ``GatewayOptions``.
         debug: Whether all is logged, and gRPC tells what it serves.
         is_worker: Whether it is one of several processes.
         file: The configuration file.
@@ -90,6 +91,7 @@ class Settings:
     idle: float | None = None
     max_wait: float | None = None
     drain: float = 30.0
+    bounds: Mapping[str, Any] = field(default_factory=dict)
     debug: bool = False
     is_worker: bool = False
     file: TomlFile | None = field(default=None, repr=False)
