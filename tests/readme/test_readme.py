@@ -19,6 +19,7 @@ import pytest
 import stable_openai
 from stable_openai import KeyPool, Reason
 from stable_openai.cli.group import group
+from stable_openai.cli.serve.settings import Settings
 from stable_openai.simulator import Simulator
 from stable_openai.simulator.bodies import echo
 
@@ -141,8 +142,9 @@ def workplace(tmp_path, monkeypatch, provider):
     monkeypatch.setenv("OPENAI_BASE_URL", provider.base_url)
     monkeypatch.setenv("OPENAI_API_KEYS", "sk-aaa,sk-bbb")
     monkeypatch.setenv("SECOND_KEY", "sk-bbb")
-    (settings,) = PAGES[ENGLISH].of("toml")
-    write_keys(settings)
+    for name in ("server.pem", "server.key"):
+        Path(name).touch()
+    write_keys(next(block for block in PAGES[ENGLISH].of("toml") if "[[keys]]" in block.text))
 
 
 def write_keys(block):
@@ -164,9 +166,18 @@ def test_python_runs(page, number, workplace, request):
 
 
 @each("toml")
-def test_toml_is_read(page, number, workplace):
-    """A file of keys is one that the library takes."""
-    assert len(KeyPool.from_file(write_keys(page.of("toml")[number]))) > 0
+def test_toml_is_read(page, number, workplace, monkeypatch):
+    """A file of keys is one that the library takes, and one of a server's options is one that `serve` takes."""
+    block = page.of("toml")[number]
+    if "[[keys]]" in block.text:
+        assert len(KeyPool.from_file(write_keys(block))) > 0
+        return
+    path = Path("serve.toml")
+    path.write_text(block.text, encoding="utf-8")
+    path.chmod(0o600)
+    for variable in re.findall(r'secret_env = "(\w+)"', block.text):
+        monkeypatch.setenv(variable, f"a-long-random-text-for-{variable}")
+    assert Settings.of(path, {}).all_tokens().names == ["ops", "crawler"]
 
 
 @each("bash")
