@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Literal
 
 from stable_openai.clock import SystemClock
+from stable_openai.errors import StableError
 
 from .choosing import renew_credit
 from .engine import Engine
@@ -70,7 +71,7 @@ class MemoryStore:
         half_done = not self._lock.acquire(blocking=False)
         self._make_lock()
         if half_done:
-            self._roster.use(self._strategy)
+            self._start_orders_afresh()
 
     # -- time
 
@@ -134,6 +135,7 @@ class MemoryStore:
                 release()
             except BaseException:
                 if is_owned():  # interrupted between any two steps, `acquire` and `release` included
+                    store._start_orders_afresh()
                     release()
                 raise
             if late:
@@ -145,10 +147,20 @@ class MemoryStore:
     def grant(self, ask: Ask) -> Grant | Refusal:
         """Choose a key and count its use, or say when to ask again."""
         with self._lock:
-            found = self._engine.grant(ask, self._now())
+            try:
+                found = self._engine.grant(ask, self._now())
+            except StableError:
+                raise
+            except BaseException:
+                self._start_orders_afresh()
+                raise
         if self._late:
             self._settle_late()
         return found
+
+    def _start_orders_afresh(self) -> None:
+        """Make all slots ready again: whoever was interrupted may have taken some out, and put them nowhere."""
+        self._roster.use(self._strategy)
 
     def adopt(self, slot: Slot, ask: Ask) -> Grant:
         """Make a grant of what ``quick`` returned, so that it can be settled in another way than by success."""
@@ -165,11 +177,18 @@ class MemoryStore:
         if self._is_owned():
             self._late.append((grant, outcome))
             return []
-        with self._lock:
-            changes = self._engine.settle(grant, outcome, self._now())
+        changes = self._settle(grant, outcome)
         if self._late:
             self._settle_late()
         return changes
+
+    def _settle(self, grant: Grant, outcome: Outcome) -> list[Change]:
+        with self._lock:
+            try:
+                return self._engine.settle(grant, outcome, self._now())
+            except BaseException:
+                self._start_orders_afresh()
+                raise
 
     def _settle_late(self) -> None:
         """Settle what was put off, outside the lock; ``after_late`` then serves those who wait."""
@@ -178,8 +197,7 @@ class MemoryStore:
                 grant, outcome = self._late.popleft()
             except IndexError:
                 break
-            with self._lock:
-                self._engine.settle(grant, outcome, self._now())
+            self._settle(grant, outcome)
         self.after_late()
 
     def close(self) -> None:
