@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import types
 
 import pytest
 
+from stable_openai.stores.shared.redis import listener
+from stable_openai.stores.shared.redis.wire import Refused
 from tests.stores.redis.conftest import IDENTITY
 
 WAIT_S = 20
@@ -139,6 +142,32 @@ def test_not_allowed_to_listen(own_server, journals, namespace):
     assert bell.is_silent()
     own_server.ask("ACL", "SETUSER", "deaf", "+subscribe", "allchannels")
     bell.wait()
+
+
+@pytest.mark.parametrize(
+    ("error", "longest"), [(ConnectionRefusedError("nobody"), 1.0), (Refused("NOPERM not for you"), 5.0)]
+)
+def test_how_soon_it_tries_again(error, longest, monkeypatch):
+    """As soon as calls find a lost store again, so that who waits for a word does; a refusal is asked about less often."""
+    pauses = []
+
+    class Closed(threading.Event):
+        def wait(self, timeout=None):
+            pauses.append(timeout)
+            if len(pauses) == 10:
+                self.set()
+
+    def connect():
+        raise error
+
+    own = types.SimpleNamespace(Event=Closed, Lock=threading.Lock, Thread=threading.Thread)
+    monkeypatch.setattr(listener, "threading", own)
+    listener.Listener(
+        types.SimpleNamespace(connect=connect, place="here"),
+        lambda: None, channel="wake", own=b"", namespace="pool", timeout=1.0,
+    )._thread.join(WAIT_S)  # fmt: skip
+    assert (pauses[0], pauses[-1]) == (0.1, longest)
+    assert pauses == sorted(pauses)
 
 
 @pytest.mark.parametrize("_", range(5))

@@ -21,7 +21,8 @@ __all__ = ["Listener"]
 
 _logger: Final = logging.getLogger("stable_openai")
 _FIRST_PAUSE_S: Final = 0.1
-_LONGEST_PAUSE_S: Final = 5.0
+_LONGEST_PAUSE_S: Final = 1.0  # as between attempts to reach a lost store: who waits may be waiting for a word
+_REFUSED_PAUSE_S: Final = 5.0  # where the server is there, and refuses
 
 
 class Listener:
@@ -77,18 +78,20 @@ class Listener:
     def _run(self) -> None:
         known = ""
         while not self._closed.is_set():
+            longest = _LONGEST_PAUSE_S
             try:
                 self._listen()
             except Exception as error:  # noqa: BLE001
-                known = self._log(error, known)
+                problem = told(error, self._link.place, self._namespace, self._timeout)
+                known = self._log(problem, known)
+                longest = _LONGEST_PAUSE_S if isinstance(problem, Lost) else _REFUSED_PAUSE_S
             self._closed.wait(self._pause)
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE_S)
+            self._pause = min(2 * self._pause, longest)
 
-    def _log(self, error: Exception, known: str) -> str:
+    def _log(self, problem: Exception, known: str) -> str:
         """Say once what is wrong: calls say for themselves when the store is lost, but not when it refuses this."""
         if self._closed.is_set():
             return known
-        problem = told(error, self._link.place, self._namespace, self._timeout)
         if str(problem) != known:
             level = logging.DEBUG if isinstance(problem, Lost) else logging.WARNING
             _logger.log(level, "a pool can't hear when it is worth looking: %s", problem)
