@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sized
 
     from stable_openai.keys import Key
     from stable_openai.limits import Limits
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from .lanes import Kind, Standing
     from .orders import StrategyLike
+    from .queues import Slot
     from .snapshots import KeyStatus
 
 __all__ = ["NOBODY", "Ask", "Change", "Effect", "Grant", "Outcome", "Refusal", "Rejection", "Store", "Way"]
@@ -186,10 +187,34 @@ class Change:
 
 
 class Store(Protocol):
-    """Choosing, counting and settling, each one atomic step. All methods are safe in threads and never wait."""
+    """Choosing, counting and settling, each one atomic step. All methods are safe in threads; none waits for a key.
+
+    Attributes:
+        crowd: Those who wait, as the pool knows them: while there are any, nobody is served out of turn.
+        after_late: Called when keys may have come free that no settlement of a caller's has told of.
+        tell: Called with what has changed, where no settlement could return it.
+    """
+
+    crowd: Sized
+    after_late: Callable[[], None]
+    tell: Callable[[list[Change]], None]
+
+    @property
+    def remote(self) -> bool:
+        """Whether a grant may take the time of a way to somewhere else."""
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether any limit is known that is about tokens."""
 
     def now(self) -> float:
         """The store's monotonic time in seconds, which never goes back."""
+
+    def alarm_time(self, at: float) -> float:
+        """The clock's own reading at a moment of the store's time."""
+
+    def quick(self, model: str | None, /) -> Slot | None:
+        """The hot path: a slot that is granted already, where that can be told at once; None: ``grant`` has to look."""
 
     def grant(self, ask: Ask) -> Grant | Refusal:
         """Choose a key and count its use, or say when to ask again.
@@ -212,6 +237,9 @@ class Store(Protocol):
 
     def set_owner(self, name: str, limits: Limits, model_limits: Mapping[str, Limits]) -> None:
         """Tell an owner's limits; the counts of windows that stay are kept."""
+
+    def assign_owner(self, names: Iterable[str], owner: str) -> None:
+        """These keys turn out to draw on this owner's quota."""
 
     def use(self, strategy: StrategyLike) -> None:
         """Change the order among eligible keys."""
@@ -236,3 +264,9 @@ class Store(Protocol):
 
     def pending_work(self) -> int:
         """Grants that are not settled."""
+
+    def close(self) -> None:
+        """Let go of files, connections and threads; idempotent."""
+
+    def after_fork(self) -> None:
+        """Go on in a forked child, without the parent's locks, connections and threads."""
