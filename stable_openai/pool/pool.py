@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
 import weakref
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from stable_openai.clock import SYSTEM_CLOCK
@@ -14,21 +12,15 @@ from stable_openai.key_sources import keys_from_env, settings_from_file
 from stable_openai.keys import Key, as_keys
 from stable_openai.limits import Limits
 from stable_openai.masking import hide
-from stable_openai.stores.lanes import Kind, Standing
-from stable_openai.stores.orders import check_strategy
-from stable_openai.stores.protocol import Effect
 
-from .events import Event
 from .explanation import Explanation, explain
-from .granting import Granting
-from .naming import name_keys, staying
-from .options import Options, check_in_file, check_seconds
+from .holding import Holding
+from .options import Options, check_in_file
 from .table import table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from stable_openai.stores.orders import StrategyLike
     from stable_openai.stores.snapshots import KeyStatus
 
 __all__ = ["KeyPool"]
@@ -36,13 +28,13 @@ __all__ = ["KeyPool"]
 _NEVER: Final = float("inf")
 
 
-class KeyPool(Granting):
+class KeyPool(Holding):
     """Keys with one strategy and one store, safe in threads and tasks.
 
     Args:
         keys: Secrets, ``Key`` objects or mappings of their fields.
-        strategy: ``"round-robin"``, ``"random"``, ``"least-used"``, ``"rest-time"``, ``"weighted"``, ``"fill-first"``,
-            or an object with a method ``rank(candidate)``.
+        strategy: ``"round-robin"`` (default), ``"random"``, ``"least-used"``, ``"rest-time"``, ``"weighted"``,
+            ``"fill-first"``, or an object with a method ``rank(candidate)``.
         limits: Limits of each key that does not say its own; ``rpm``, ``rpd``, ``tpm``, ``tpd``, ``max_concurrency``,
             ``windows`` and ``zone`` may be given one by one instead.
         owners: Limits of owners by name: ``Limits``, or a mapping of model to ``Limits``.
@@ -52,9 +44,10 @@ class KeyPool(Granting):
             ``?namespace=`` keeps pools apart that share a server or a file.
         on_store_error: What to do while a shared store is lost: ``"local"`` goes on without it, each process with its
             portion of what is left of the limits, and tells the store later; ``"raise"`` raises ``StoreError`` at once.
-        store_timeout: The longest that one exchange with a shared store may take, in seconds.
-        lease_ttl: How long nothing may be heard of a process until the others take back what it holds, in seconds.
-        max_wait: The longest that a call waits for a key, in seconds.
+        store_timeout: The longest that one exchange with a shared store may take, in seconds (default 2).
+        lease_ttl: How long nothing may be heard of a process until the others take back what it holds, in seconds
+            (default 30).
+        max_wait: The longest that a call waits for a key, in seconds (default 120).
         timeout: The longest that a call takes in all, attempts and waits together, in seconds; None for no bound.
         pace: Whether to spread the grants of a window evenly, for limits that are enforced by the second.
         minute: How long the provider's minute lasts, in seconds: for rehearsals on a simulator in scaled time.
@@ -76,10 +69,6 @@ class KeyPool(Granting):
         keys = hide(keys)
         checked = Options.of(options)
         super().__init__(checked, checked.clock or SYSTEM_CLOCK)
-        self._names: dict[str, str] = {}  # by secret
-        self._keys: dict[str, Key] = {}  # by name
-        self._changing = threading.RLock()
-        self._numbered = 0
         for name, limits in checked.owners.items():
             self.store.set_owner(name, *limits)
         self._add(as_keys(keys))
@@ -109,6 +98,7 @@ class KeyPool(Granting):
 
         Raises:
             ConfigurationError: Others can read the file, or a field in it is wrong.
+            OSError: It can't be read.
         """
         keys, settings = settings_from_file(path)
         check_in_file(path, {name: value for name, value in settings.items() if name not in options})
@@ -116,145 +106,15 @@ class KeyPool(Granting):
         made.source = ("from_file", (path,), options)
         return made
 
-    # -- keys
-
-    def add(self, secret: str | Key, **fields: Any) -> str:
-        """Add a key; calls that wait are served by it at once.
-
-        Args:
-            secret: The secret, or a ``Key``.
-            fields: ``name``, ``owner``, ``base_url``, ``models``, ``limits``, ``weight``, as ``Key`` takes them.
-
-        Returns:
-            The key's name.
-
-        Raises:
-            ConfigurationError: The key is bad, or is in the pool already.
-        """
-        secret = hide(secret)
-        key = secret if isinstance(secret, Key) and not fields else Key(secret, **fields)  # type: ignore[arg-type]  # Key refuses what is no text
-        with self._changing:
-            if key.secret in self._names:
-                raise ConfigurationError("key", f"{key.masked} is in this pool already, as {self._names[key.secret]}")
-            (name,) = self._add([key])
-        return name
-
-    def _add(self, keys: Iterable[Key]) -> list[str]:
-        """Add keys that are new, and say so."""
-        with self._changing:
-            named = name_keys(keys, self._keys, self._numbered)
-            self._numbered += len(named)
-            self.store.add((key, name, key.limits or self.options.limits) for key, name in named)
-            for key, name in named:
-                self._names[key.secret] = name
-                self._keys[name] = key
-        self.serve()
-        if len(self._keys) > len(named):
-            for _, name in named:
-                self._listeners.tell(Event("added", name))
-        return [name for _, name in named]
-
-    def remove(self, key: str | Key) -> None:
-        """Take a key out of use at once; calls that run with it go on.
-
-        Raises:
-            KeyError: There is no such key.
-        """
-        key = hide(key)
-        with self._changing:
-            name = self._name_of(key)
-            self._drop(name)
-        self.serve()
-        self._listeners.tell(Event("removed", name))
-
-    def _drop(self, name: str) -> None:
-        del self._names[self._keys.pop(name).secret]
-        self.store.remove(name)
-
-    def merge(self, keys: str | Key | Iterable[str | Key | Mapping[str, Any]]) -> None:
-        """Add the keys that are new; those that are known keep their counts and their description."""
-        keys = hide(keys)
-        with self._changing:
-            self._add([key for key in as_keys(keys) if key.secret not in self._names])
-
-    def reload(self, keys: str | Key | Iterable[str | Key | Mapping[str, Any]]) -> None:
-        """Make these the pool's keys.
-
-        What left is out of use at once, what stayed keeps its state, what is new starts afresh.
-
-        Raises:
-            ConfigurationError: A key is bad; the pool is then as it was.
-        """
-        keys = hide(keys)
-        wanted = as_keys(keys)
-        with self._changing:
-            stay = staying(self._names, wanted)
-            gone = [name for name in self._keys if name not in stay]
-            for name in gone:
-                self._drop(name)
-            for key in wanted:
-                known = self._names.get(key.secret)
-                if known is not None:
-                    self._keys[known] = key
-                    self.store.retell(known, key, key.limits or self.options.limits)
-            self._add([key for key in wanted if key.secret not in self._names])
-        self.serve()
-        for name in gone:
-            self._listeners.tell(Event("removed", name))
-
-    def park(self, key: str | Key, seconds: float | None = None, reason: str = "parked by hand") -> None:
-        """Take a key out of use for so many seconds (default 600, doubling with each repeat)."""
-        key = hide(key)
-        if seconds is not None:
-            check_seconds("seconds", seconds)
-        self.tell(self.store.rest(self._name_of(key), Effect(Kind.KEY, Standing.PARKED, seconds, reason)))
-
-    def revive(self, key: str | Key | None = None, *, model: str | None = None) -> None:
-        """Clear cooldowns, parking and retirement of a key, or of all; waiting calls go on at once."""
-        key = hide(key)
-        changes = self.store.revive(None if key is None else [self._name_of(key)], model)
-        self.serve()
-        self.tell(changes)
-
-    def name_of(self, key: str | Key) -> str:
-        """The name of a key, by its secret or the ``Key`` (a name stands for itself).
-
-        Raises:
-            KeyError: There is no such key.
-        """
-        return self._name_of(key)
-
-    def _name_of(self, key: str | Key) -> str:
-        key = hide(key)
-        name = self._names.get(key.secret) if isinstance(key, Key) else key
-        if name in self._keys:
-            return name
-        if isinstance(key, str) and key in self._names:
-            return self._names[key]
-        raise KeyError("there is no such key in this pool")
-
-    @property
-    def strategy(self) -> StrategyLike:
-        """The order among eligible keys: a strategy's name, or the object of one's own."""
-        return self.options.strategy
-
-    def set_strategy(self, strategy: StrategyLike) -> None:
-        """Change the order among eligible keys while the pool runs; uses, limits and rests stay as they are.
-
-        Raises:
-            ConfigurationError: There is no such strategy; the pool then keeps its own.
-        """
-        checked = check_strategy(strategy)
-        with self._changing:
-            if checked != self.options.strategy:
-                self.store.use(checked)
-                self.options = replace(self.options, strategy=checked)
-        self.serve()
-
     # -- seeing
 
     def explain(self, model: str | None = None, *, tokens: int = 0) -> Explanation:
-        """Why nothing is eligible for a model, and when it will be: ``str()`` of it is a paragraph."""
+        """Why nothing is eligible for a model, and when it will be: ``str()`` of it is a paragraph.
+
+        Args:
+            model: The model; None: any.
+            tokens: Tokens that the call would need, prompt and answer together.
+        """
         at = self.store.earliest(model, tokens)
         retry_after = max(at - self.store.now(), 0.0) if at < _NEVER else None
         out = self.store.reasons(model, tokens)
@@ -299,19 +159,12 @@ class KeyPool(Granting):
         return {found.id: found.limits for found in projects}
 
     def status(self) -> list[KeyStatus]:
-        """The state of each key, as dataclasses. Never a secret."""
+        """The state of each key, as dataclasses. Never a secret.
+
+        Raises:
+            StoreError: The shared store is lost, and ``on_store_error`` is ``"raise"``.
+        """
         return self.store.snapshot()
-
-    @property
-    def keys(self) -> list[Key]:
-        """The pool's keys, in the order in which they were added."""
-        return list(self._keys.values())
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    def __iter__(self) -> Iterator[Key]:
-        return iter(self.keys)
 
     def __str__(self) -> str:
         return table_of(self.status())
@@ -338,11 +191,6 @@ class KeyPool(Granting):
 
     def __reduce__(self) -> str:
         raise TypeError("a pool can't be pickled: it holds secrets and running counts; make one in each process")
-
-    def after_fork(self) -> None:
-        """Go on in a forked child, without the parent's locks and waiters."""
-        super().after_fork()
-        self._changing = threading.RLock()
 
 
 _pools: Final[weakref.WeakSet[KeyPool]] = weakref.WeakSet()

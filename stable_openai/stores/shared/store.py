@@ -19,7 +19,7 @@ from stable_openai.stores.protocol import Grant, Outcome, Refusal
 
 from .descriptions import Fingerprints, pack_key, pack_limits
 from .link import Link
-from .looking import statuses_of, ways_of
+from .looking import Looking
 from .ops import LeaseRef, Op
 from .outcomes import named, pack_ask, pack_effect, pack_outcome
 from .speaking import Speaker, in_loop
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from stable_openai.keys import Key
     from stable_openai.limits import Limits
     from stable_openai.stores.orders import StrategyLike
-    from stable_openai.stores.protocol import Ask, Change, Effect, Way
-    from stable_openai.stores.snapshots import KeyStatus
+    from stable_openai.stores.protocol import Ask, Change, Effect
 
 __all__ = ["SharedStore"]
 
@@ -41,7 +40,7 @@ _log: Final = logging.getLogger("stable_openai")
 _MARGIN: Final = 0.0005  # seconds after a moment of the store's, so that nobody asks before it
 
 
-class SharedStore:
+class SharedStore(Looking):
     """A pool's state in SQLite or Redis.
 
     Args:
@@ -308,49 +307,7 @@ class SharedStore:
         self._link.settings[0] = _name_of(strategy)
         self._speaker.do(Op("configure", *self._link.settings, wake=True))
 
-    # -- looking
-
-    @property
-    def counts_tokens(self) -> bool:
-        """Whether any limit that is known is about tokens."""
-        return self._link.state.engine.roster.counts_tokens
-
-    @property
-    def workers(self) -> int:
-        """How many workers share the pool, as far as this one has heard."""
-        return len(self._link.replica.workers)
-
-    def snapshot(self, *, fresh: bool = True) -> list[KeyStatus]:
-        """The state of each key that this pool holds.
-
-        If it is to be ``fresh``, that is the store's own word: this waits for it, even in a task. Else it is what this
-        process has heard.
-        """
-        if fresh and not self._speaker.closed:
-            self._speaker.do(Op("beat"))
-        now = self._link.now()
-        return statuses_of(self._speaker.look_at(lambda engine: engine.snapshot(now)), self._keys)
-
-    def reasons(self, model: str | None, tokens: int = 0) -> dict[str, str]:
-        """Why each key is out for this model, by name; keys that are not out are left out."""
-        keys, now = self._keys, self._link.now()
-        found = self._speaker.look_at(lambda engine: engine.reasons(model, tokens, now))
-        return {keys[fingerprint][1]: why for fingerprint, why in found.items() if fingerprint in keys}
-
-    def earliest(self, model: str | None, tokens: int = 0, only: frozenset[str] | None = None) -> float:
-        """When a key may be eligible for this model again; infinity where none will be by itself. Looks at all keys."""
-        now, prints = self._link.now(), self._prints
-        few = None if only is None else frozenset(prints[name] for name in only if name in prints)
-        return self._link.local_time(self._speaker.look_at(lambda engine: engine.earliest(model, tokens, now, few)))
-
-    def outlook(self, model: str | None, tokens: int = 0) -> list[Way]:
-        """The keys of a model, the one first that is to have room first for so many tokens."""
-        return ways_of(self._link, model, tokens, self._keys)
-
-    def pending_work(self) -> int:
-        """Grants that are not settled, of all workers."""
-        self._speaker.flush()
-        return self._speaker.look_at(lambda engine: engine.pending_work())
+    # -- waiting
 
     @property
     def at_once(self) -> bool:
