@@ -71,7 +71,7 @@ def amap(
 ) -> AsyncRun[R]:
     """The twin of ``map`` for coroutine functions: ``async for answer in stable_openai.amap(ask, prompts): …``.
 
-    ``items`` may be an asynchronous iterable, too.
+    ``items`` may be an asynchronous iterable, too. Raises what ``map`` does.
     """
     job = _job(fn, items, options)
     return AsyncRun(job, fn, items)

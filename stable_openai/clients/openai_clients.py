@@ -67,10 +67,10 @@ class AzureOpenAI(_Azure, SyncSeam, openai.AzureOpenAI):
 
     For example::
 
-    AzureOpenAI(api_version="2024-10-21", azure_endpoint="https://eu.openai.azure.com", api_key=[
-        Key("…", base_url="https://eu.openai.azure.com", deployment={"gpt-4o": "gpt-4o-eu"}),
-        Key("…", base_url="https://us.openai.azure.com", deployment={"gpt-4o": "gpt-4o-us"}),
-    ])
+        AzureOpenAI(api_version="2024-10-21", azure_endpoint="https://eu.openai.azure.com", api_key=[
+            Key("…", base_url="https://eu.openai.azure.com", deployment={"gpt-4o": "gpt-4o-eu"}),
+            Key("…", base_url="https://us.openai.azure.com", deployment={"gpt-4o": "gpt-4o-us"}),
+        ])
     """
 
 

@@ -87,6 +87,8 @@ class Chat:
         Raises:
             ConfigurationError: There is nothing to say, or an option is unknown.
             RuntimeError: A stream of this conversation is still running in this thread.
+            openai.OpenAIError: The provider's last error, where no key could do better; or that no key was to be had.
+            ValueError: The provider has answered without an answer.
         """
         messages, client, options = self._checked(said, images, options)
         with self._turns.turn():
@@ -100,7 +102,8 @@ class Chat:
     ) -> Generator[str, None, None]:
         """Say something, and get the answer piece by piece. Takes what ``request`` takes.
 
-        What is raised in the middle of an answer has what came of it as its ``partial_text``.
+        What is raised in the middle of an answer has what came of it as its ``partial_text``: the provider's error, or
+        ``ConnectionError`` where it broke off.
         """
         return self._stream(*self._checked(said, images, options))
 

@@ -76,6 +76,8 @@ class Granting:
         Raises:
             NoKeyAvailable: (on entering) no key becomes eligible in that time.
             RequestTooLarge: (on entering) no key's limits ever allow so many tokens.
+            PoolClosed: (on entering) the pool is closed.
+            StoreError: (on entering) the shared store is lost, and ``on_store_error`` is ``"raise"``.
             ConfigurationError: An argument is wrong.
         """
         return LeaseRequest(self, _ask(model, tokens, affinity), _check_wait(max_wait))
@@ -88,7 +90,10 @@ class Granting:
         max_wait: float | None = None,
         affinity: Hashable | None = None,
     ) -> Lease:
-        """Like ``lease``, without a ``with`` block: call ``settle`` or ``release`` on what it returns."""
+        """Like ``lease``, without a ``with`` block: call ``settle`` or ``release`` on what it returns.
+
+        It waits for a key now, and raises what entering a ``lease`` does.
+        """
         return Lease(self, self.obtain(_ask(model, tokens, affinity), _check_wait(max_wait)))
 
     async def aacquire(
@@ -242,6 +247,7 @@ class Granting:
             self.line.serve()
 
     def tell(self, changes: Iterable[Change]) -> None:
+        """Tell those who listen what has changed."""
         for change in changes:
             self._listeners.tell(event_of(change))
 

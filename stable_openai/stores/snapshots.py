@@ -80,7 +80,7 @@ class KeyStatus:
         masked: Its secret as it may be shown.
         owner: The owner whose quota it draws on, or None.
         standing: The worst standing of the lanes for all models.
-        seconds_left: Until the key may be used again, in seconds.
+        seconds_left: Until the key may be used again, in seconds; infinity where only ``revive()`` helps.
         reason: Why it is out, or an empty text.
         uses: Grants so far.
         failed: Grants that ended with a provider's error.

@@ -101,6 +101,7 @@ class GroupChat:
         Raises:
             ConfigurationError: A name is no role, or an option is unknown.
             MalformedAnswer: The model has answered something else, twice.
+            openai.OpenAIError: The provider's last error, where no key could do better; or that no key was to be had.
         """
         lines, client, options = self._checked(plan, options)
         with self._turns.turn():
