@@ -67,7 +67,7 @@ _COUNT: Final = click.IntRange(1)
     type=_FILE,
     metavar="FILE",
     help='A TOML file with any of these, as in token_file = "…"; what may be repeated is a list: [[tokens]], admins, '
-    "session_base_urls. [bounds] is what a request to the gateway may take: max_body (bytes), idle_timeout (seconds), …",
+    "session_base_urls. [bounds] bounds requests to the gateway: max_body (bytes), idle_timeout (seconds), …",
 )
 @click.option("--debug", is_flag=True, default=None, help="Log everything; gRPC tells what it serves.")
 def command(file: Path | None, **told: Any) -> None:
