@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Accounts"]
 
 _PROJECT: Final = "openai-project"
-_ORGANISATIONS: Final = ("openai-organization", "anthropic-organization-id")
+_ORGANISATION: Final = "openai-organization"
 _FEW: Final = 64  # keys of one account that may serve a request
 _OTHERS: Final = 4  # keys of each account that may have it
 _SPARE: Final = 64
@@ -56,13 +56,13 @@ class Accounts:
             name: The name of the key that it came under.
             headers: Its headers, whose names may be asked for in lower case.
         """
-        organisation = next((headers[header] for header in _ORGANISATIONS if header in headers), None)
-        seen = _Seen(headers.get(_PROJECT), organisation)
-        if self._seen.get(name) == seen:
-            return
+        project, organisation = headers.get(_PROJECT), headers.get(_ORGANISATION)
+        seen = self._seen.get(name)
+        if seen is not None and seen.project == project and seen.organisation == organisation:
+            return  # as of nearly every answer
         if len(self._seen) > 2 * len(self._pool) + _SPARE:
             self._seen.clear()  # of keys that have gone
-        self._seen[name] = seen
+        self._seen[name] = _Seen(project, organisation)
         self._of.clear()
 
     def has(self, name: str) -> bool:

@@ -13,7 +13,7 @@ from aiohttp import hdrs, http_exceptions, web
 from stable_openai.pool.needs import tokens_needed
 
 from .errors import Refused
-from .ids import ids_in_body, ids_in_target, model_in_target
+from .ids import ids_in_body, read_target
 from .scrubbing import inflated
 
 if TYPE_CHECKING:
@@ -39,12 +39,14 @@ class Asked(NamedTuple):
         tokens: The tokens that it will need.
         affinity: What it says that it belongs to.
         ids: The ids that it names of what belongs to one account, the most telling first.
+        kept: Whether what it is about is kept for one account.
     """
 
     model: str | None = None
     tokens: int = 0
     affinity: str | None = None
     ids: tuple[str, ...] = ()
+    kept: bool = False
 
 
 class Room:
@@ -162,19 +164,18 @@ async def asked_of(http: web.Request, body: bytes, *, counts_tokens: bool, most:
         counts_tokens: Whether tokens are worth estimating.
         most: Bytes that a compressed body may come to.
     """
-    target = http.rel_url.raw_path_qs[len(_ROOT) :]
-    ids = ids_in_target(target)
+    ids, kept, named = read_target(http.rel_url.raw_path_qs[len(_ROOT) :])
     if not body:
-        return Asked(model_in_target(target), ids=ids)
+        return Asked(named, ids=ids, kept=kept)
     kind = http.headers.get(hdrs.CONTENT_TYPE, "")
     if kind.startswith("multipart/"):
-        return Asked(_model_in_form(body), ids=ids)
+        return Asked(_model_in_form(body), ids=ids, kept=kept)
     encoding = http.headers.get(hdrs.CONTENT_ENCODING, "")
     if len(body) > _LARGE or encoding:
         asked = await asyncio.to_thread(_asked, body, encoding, http.path, counts_tokens, most)
     else:
         asked = _asked(body, encoding, http.path, counts_tokens, most)
-    return asked._replace(ids=tuple(dict.fromkeys((*ids, *asked.ids)))) if ids else asked
+    return asked._replace(ids=tuple(dict.fromkeys((*ids, *asked.ids))), kept=True) if kept or ids else asked
 
 
 def _asked(body: bytes, encoding: str, path: str, counts_tokens: bool, most: int) -> Asked:  # noqa: FBT001  # for a thread

@@ -13,12 +13,13 @@ Models are none of these: the pool itself learns which keys a fine-tuned one is 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
-__all__ = ["ids_in_answer", "ids_in_body", "ids_in_target", "is_of_account", "is_taken_unseen", "model_in_target"]
+__all__ = ["Target", "ids_in_answer", "ids_in_body", "is_taken_unseen", "read_target"]
 
 # What comes before an id in a path.
 _COLLECTIONS: Final = frozenset({
@@ -36,6 +37,7 @@ _AT_TOP: Final = (
     "thread_id", "vector_store_id", "conversation", "container", "file_ids", "vector_store_ids",
 )  # fmt: skip
 _UNSEEN: Final = frozenset({"batches", "evals", "fine_tuning", "vector_stores"})
+_MODELS: Final = "/models/"
 _PROMPT: Final = "prompt"  # a text, or an object that names one that is kept
 _TOPS: Final = frozenset({*_AT_TOP, _PROMPT})
 _NESTED: Final = frozenset({*_AT_TOP, "container_id", "id"})
@@ -54,17 +56,29 @@ _ANSWERED: Final = re.compile(
 _FIRST: Final = re.compile(rb'\s*\{[^{}\[\]]{0,2000}?"id"\s*:\s*"([\w.:-]{3,%d})"' % _LONGEST)  # of whatever form
 
 
-def is_of_account(target: str) -> bool:
-    """Whether what a request asks for is kept for one account.
+class Target(NamedTuple):
+    """What an address tells.
 
-    Args:
-        target: What follows ``/v1`` in its address.
+    Attributes:
+        ids: The ids that it names: the first of its path, which all others belong to; else where a list goes on.
+        kept: Whether what it is about is kept for one account.
+        model: The model that it names: what is said of it is not said of the key as a whole.
     """
-    return target[1:].partition("?")[0].partition("/")[0] in _HEADS
+
+    ids: tuple[str, ...]
+    kept: bool
+    model: str | None
 
 
-def ids_in_target(target: str) -> tuple[str, ...]:
-    """The ids that an address names: the first of its path, which all others belong to; else where a list goes on."""
+@functools.lru_cache(maxsize=256)  # most are always the same
+def read_target(target: str) -> Target:
+    """Read what follows ``/v1`` in an address."""
+    head = _head_of(target)
+    model = unquote(target[len(_MODELS) :].partition("?")[0]) or None if target.startswith(_MODELS) else None
+    return Target(_ids_in(target), head in _HEADS, model)
+
+
+def _ids_in(target: str) -> tuple[str, ...]:
     path, _, query = target.partition("?")
     parts = path.split("/", 4)  # "", the collection, an id, the rest
     if len(parts) < 3:  # noqa: PLR2004
@@ -77,14 +91,7 @@ def ids_in_target(target: str) -> tuple[str, ...]:
 
 def is_taken_unseen(method: str, target: str, ids: tuple[str, ...]) -> bool:
     """Whether a request begins a job with a file that providers may look for only later, when it fails."""
-    return method == "POST" and ids[0].startswith(("file-", "file_")) and target[1:].partition("/")[0] in _UNSEEN
-
-
-def model_in_target(target: str) -> str | None:
-    """The model that an address names: what is said of it is not said of the key as a whole."""
-    if not target.startswith("/models/"):
-        return None
-    return unquote(target[len("/models/") :].partition("?")[0]) or None
+    return method == "POST" and ids[0].startswith(("file-", "file_")) and _head_of(target) in _UNSEEN
 
 
 def ids_in_body(fields: Mapping[str, Any], body: bytes) -> tuple[str, ...]:
@@ -94,13 +101,15 @@ def ids_in_body(fields: Mapping[str, Any], body: bytes) -> tuple[str, ...]:
         fields: Its JSON.
         body: The same as it came: most requests name none, and are not looked through.
     """
+    is_marked = _MARK.search(body) is not None
+    if not is_marked and _TOPS.isdisjoint(fields):
+        return ()
     found: dict[str, None] = {}
-    if not _TOPS.isdisjoint(fields):
-        for name in _AT_TOP:
-            _note(found, fields.get(name), known=False)
-        if isinstance(fields.get(_PROMPT), Mapping):
-            _note(found, fields[_PROMPT], known=False)
-    if _MARK.search(body) is not None:
+    for name in _AT_TOP:
+        _note(found, fields.get(name), known=False)
+    if isinstance(fields.get(_PROMPT), Mapping):
+        _note(found, fields[_PROMPT], known=False)
+    if is_marked:
         _look_through(fields, found)
     return tuple(found)[:_MOST]
 
@@ -116,6 +125,11 @@ def ids_in_answer(body: bytes) -> tuple[list[str], list[str]]:
         at = match.start()
         (own if body[at - 1 : at] == b'"' else others).append(match.group(1).decode())
     return own, others
+
+
+def _head_of(target: str) -> str:
+    """The first word of a path."""
+    return target[1:].partition("/")[0].partition("?")[0]
 
 
 def _places(query: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from stable_openai.verdict import Answer, Reason
 from .errors import Refused
 from .headers import for_client
 from .homes import Search, is_for_good, is_unknown, text_of
-from .ids import ids_in_target, is_of_account, is_taken_unseen
+from .ids import is_taken_unseen, read_target
 from .looking_up import look_up
 from .relaying import relay
 from .replies import Reply, without
@@ -71,8 +71,8 @@ class Passage:
         self._seen = seen
         self._admission = admission
         self._call = Call(gateway.pool, gateway.patience, asked.model, asked.tokens)
-        self._shared = len(gateway.pool) > 1  # by keys that may be of several accounts
-        self._search = Search(gateway.homes, asked.ids, self._call.ask) if asked.ids and self._shared else None
+        self._learns = (asked.kept or bool(asked.ids)) and len(gateway.pool) > 1
+        self._search = Search(gateway.homes, asked.ids, self._call.ask) if asked.ids and self._learns else None
         if asked.affinity is not None and (self._search is None or self._search.home is None):
             self._call.ask.affinity = (seen.token, asked.affinity)
         self._last: tuple[Reply, str] | None = None  # with the secret under which it came
@@ -173,7 +173,8 @@ class Passage:
         secret = attempt.key.secret
         headers = for_client(reply.response.headers, secret, self._added())
         self._turn_home(headers, attempt)
-        self._learn(reply, attempt.grant.name)
+        if self._learns and reply.status < _REDIRECTS_FROM:
+            self._learn(reply, attempt.grant.name)
         self._outgoing.drop_body()
         counts = bool(attempt.grant.tokens) or self._admission is not None
         try:
@@ -222,13 +223,11 @@ class Passage:
 
     def _learn(self, reply: Reply, key: str) -> None:
         """Remember whose account knows what the request names, and what its answer does."""
-        if not self._shared or reply.status >= _REDIRECTS_FROM:
-            return
-        homes, target = self._gateway.homes, self._outgoing.target
+        homes, named = self._gateway.homes, read_target(self._outgoing.target)
         if self._search is not None:
-            homes.learn(ids_in_target(target), key)
+            homes.learn(named.ids, key)
             homes.learn(self._search.ids, key, sure=False)
-        if is_of_account(target):
+        if named.kept:
             reply.teach(functools.partial(homes.learn_of_answer, key=key))
 
     def _turn_home(self, headers: Any, attempt: Attempt) -> None:
