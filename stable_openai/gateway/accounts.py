@@ -40,13 +40,18 @@ class Accounts:
 
     Args:
         pool: Where the keys are.
+
+    Attributes:
+        replaced: How often another key has taken the name of one that was there.
     """
 
     def __init__(self, pool: KeyPool) -> None:
         self._pool = pool
+        self.replaced = 0
         self._seen: dict[str, _Seen] = {}
         self._keys: list[Key] = []
         self._named: dict[str, Key] = {}
+        self._marks: dict[str, int] = {}  # by which another key of the same name is known
         self._of: dict[str, frozenset[str] | None] = {}
 
     def see(self, name: str, headers: Mapping[str, str]) -> None:
@@ -67,11 +72,11 @@ class Accounts:
 
     def has(self, name: str) -> bool:
         """Whether there is a key of this name."""
-        return name in self._names()
+        return name in self.look()
 
     def of(self, name: str) -> frozenset[str] | None:
         """A key's name, and those of others of its account; None where all keys are of that."""
-        names = self._names()
+        names = self.look()
         if name not in self._of:
             alike = [other for other in names if other == name or self._are_one(name, other)]
             few = [name, *(other for other in alike if other != name)][:_FEW]
@@ -87,7 +92,7 @@ class Accounts:
         """
         found: list[str] = []
         accounts: list[tuple[str, int]] = []
-        for name in self._names():
+        for name in self.look():
             if any(name == each or self._are_one(each, name) for each in asked):
                 continue
             place = next((i for i, (first, _) in enumerate(accounts) if self._are_one(first, name)), None)
@@ -100,7 +105,7 @@ class Accounts:
                 found.append(name)
         return frozenset(found)
 
-    def _names(self) -> dict[str, Key]:
+    def look(self) -> dict[str, Key]:
         """The keys by name, looked up afresh where the pool's have changed."""
         keys = self._pool.keys
         if keys != self._keys:  # each is equal to itself alone
@@ -112,7 +117,19 @@ class Accounts:
                     continue  # it was removed meanwhile
             self._keys = keys
             self._of.clear()
+            self._look_for_replaced()
         return self._named
+
+    def _look_for_replaced(self) -> None:
+        if len(self._marks) > 2 * len(self._pool) + _SPARE:  # of keys that have gone
+            self._marks.clear()
+            self.replaced += 1
+        for name, key in self._named.items():
+            mark = hash(key.secret)
+            if self._marks.setdefault(name, mark) != mark:
+                self._marks[name] = mark
+                self._seen.pop(name, None)
+                self.replaced += 1
 
     def _are_one(self, name: str, other: str) -> bool:
         key, also = self._named.get(name), self._named.get(other)

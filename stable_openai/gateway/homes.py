@@ -72,6 +72,7 @@ class Homes:
     def __init__(self, pool: KeyPool, most: int = _MOST) -> None:
         self.accounts = Accounts(pool)
         self._most = most
+        self._replaced = 0
         self._homes: OrderedDict[str, Home] = OrderedDict()
 
     def __len__(self) -> int:
@@ -80,7 +81,7 @@ class Homes:
     def find(self, ids: Iterable[str]) -> Home | None:
         """The home of the first of these that is known, for sure if possible; one whose key has left is none."""
         found = None
-        for each in ids:
+        for each in ids if self._is_good() else ():
             home = self._homes.get(each)
             if home is not None and self.accounts.has(home.key):
                 self._homes.move_to_end(each)
@@ -89,8 +90,17 @@ class Homes:
                 found = found or home
         return found
 
+    def _is_good(self) -> bool:
+        """Whether names of keys still mean what they did; else all is forgotten, as it can be found out again."""
+        self.accounts.look()
+        if self._replaced != self.accounts.replaced:
+            self._replaced = self.accounts.replaced
+            self._homes.clear()
+        return bool(self._homes)
+
     def learn(self, ids: Iterable[str], key: str, *, sure: bool = True) -> None:
         """These are at home with a key. What was only mentioned does not stand against what is known."""
+        self._is_good()
         home = Home(key, sure)
         for each in ids:
             if sure or each not in self._homes:

@@ -510,6 +510,18 @@ async def test_a_key_that_left_is_no_home(accounts, gateway, client):
     assert (status, accounts.last) == (200, "key-five-5555")
 
 
+async def test_a_name_that_another_key_has_now(accounts, gateway, client):
+    """What is remembered under the name of a key is that key's alone."""
+    running = await gateway([Key(KEYS[0], name="lab"), Key(KEYS[1], name="home")])
+    files = [await make_file(client, running) for _ in range(2)]
+    lab = files[accounts.asked[0][0] != KEYS[0]]
+    running.pool.reload([Key(KEYS[1], name="home")])
+    await ask(client, "GET", f"{running.v1}/files/{files[0]}")
+    running.pool.reload([Key(KEYS[2], name="lab"), Key(KEYS[1], name="home"), Key(KEYS[0], name="old lab")])
+    status, *_ = await ask(client, "GET", f"{running.v1}/files/{lab}")
+    assert (status, accounts.last) == (200, KEYS[0])
+
+
 async def test_memory_is_bounded(gateway):
     """So many homes and no more; what was silent longest is forgotten first."""
     running = await gateway(KEYS)
