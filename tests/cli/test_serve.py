@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import os
+import re
 import signal
+import socket
 import sys
 import urllib.error
 from urllib.error import HTTPError
@@ -12,6 +16,7 @@ from urllib.error import HTTPError
 import pytest
 
 from stable_openai.cli.opening import open_pool
+from stable_openai.cli.serve.listening import enter
 from stable_openai.cli.serve.settings import Settings
 from stable_openai.errors import ConfigurationError
 from tests.cli.conftest import KEYS
@@ -82,6 +87,40 @@ def test_what_is_refused_at_the_start(run, provider, tmp_path):
         result = run("serve", *arguments)
         assert result.exit_code == 1, arguments
         assert words in result.stderr
+
+
+def test_an_address_that_is_taken(run, provider):
+    """Each server says which option it was, and what to do."""
+    provider()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        for option in ("--gateway", "--http", "--grpc"):
+            result = run("serve", option, address)
+            assert result.exit_code == 1
+            assert result.stderr.strip().endswith(
+                f"{option}: {address} is in use: stop what listens there, or take another port"
+            )
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EACCES, "permission denied"), "ports below 1024 are the system's"),
+        (OSError(errno.EADDRNOTAVAIL, "cannot assign"), "localhost:80 is for programs here alone, 0.0.0.0:80 for all"),
+        (socket.gaierror(-2, "Name or service not known"), "is no address of this machine"),
+    ],
+)
+async def test_an_address_that_cannot_be_listened_on(error, words):
+    """What to do depends on why."""
+
+    @contextlib.asynccontextmanager
+    async def failing():
+        raise error
+        yield
+
+    async with contextlib.AsyncExitStack() as stack:
+        with pytest.raises(ConfigurationError, match=f"^--http: example:80 .*{re.escape(words)}"):
+            await enter(stack, failing(), Settings(http="example:80"), "http")
 
 
 def test_no_keys_no_gateway(run):
@@ -188,6 +227,20 @@ def test_a_file_that_is_wrong(refused, text, problem):
 def test_a_file_that_is_no_toml(refused):
     """The line and the column."""
     assert refused('grpc = "localhost:1\n').startswith("serve.toml: is no valid TOML (line 1, column")
+
+
+@posix
+def test_a_file_that_names_variables_alone_is_no_secret(tmp_path, monkeypatch):
+    """Others may read where the tokens are; as soon as it holds one itself, they may not."""
+    monkeypatch.setenv("OPS_TOKEN", "a-long-secret-1")
+    path = tmp_path / "serve.toml"
+    path.write_text('http = "localhost:1"\n[[tokens]]\nname = "ops"\nsecret_env = "OPS_TOKEN"\n')
+    path.chmod(0o644)
+    assert Settings.of(path, {}).all_tokens().names == ["ops"]
+    for more in (TOKEN, 'tokens = ["one=a-long-secret-1"]'):
+        path.write_text(f'http = "localhost:1"\n{more}\n')
+        with pytest.raises(ConfigurationError, match=r"^serve\.toml: holds tokens, .* run 'chmod 600 "):
+            Settings.of(path, {})
 
 
 def test_options_are_named_where_they_are_wrong(refused):

@@ -81,7 +81,7 @@ def command(file: Path | None, **told: Any) -> None:
     \b
     Environment:
       STABLE_OPENAI_TOKENS  tokens, separated by commas
-      GRPC_REFLECTION       whether gRPC tells what it serves (True)
+      GRPC_REFLECTION       True: gRPC tells what it serves, as grpcurl wants it (False)
       CHATGPT_COOLDOWN      seconds between two requests to a session's own key (75)
 
     \b

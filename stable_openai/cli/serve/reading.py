@@ -50,17 +50,22 @@ def read_settings(path: Path) -> tuple[dict[str, Any], TomlFile]:
 
     Raises:
         ConfigurationError: A field is unknown or wrong; the message names it, and its line. Or it holds tokens, and
-            others can read it.
+            others can read it (names of variables are no tokens).
         OSError: The file can't be read.
     """
     file = read_toml(path)
     found = _values_of(file)
     if isinstance(found, ConfigurationError):
         raise found
-    fault = fault_of_mode(file.mode, path) if TOKENS in found else None
+    fault = fault_of_mode(file.mode, path) if _holds_secrets(file.data.get(TOKENS)) else None
     if fault:
         raise ConfigurationError(file.name, f"holds tokens, and {fault}")
     return found, file
+
+
+def _holds_secrets(tokens: Any) -> bool:
+    """Whether there is a token in the file itself, rather than the name of the variable that has it."""
+    return any(not isinstance(token, dict) or "secret" in token for token in tokens or ())
 
 
 def _values_of(file: TomlFile) -> dict[str, Any] | ConfigurationError:

@@ -15,6 +15,7 @@ from stable_openai.cli.opening import NoKeys, open_pool
 from stable_openai.serving import Siblings
 from stable_openai.stores.opening import MEMORY
 
+from .listening import enter
 from .renewing import on_hangup, read_certificate, read_keys
 from .workers import socket_of_worker
 
@@ -40,8 +41,7 @@ async def serve(settings: Settings) -> None:
     """Serve until a signal comes; then what runs may end within the time to drain, and a second signal cuts it.
 
     Raises:
-        ConfigurationError: Something that was told is wrong; nothing listens then.
-        OSError: An address can't be listened on.
+        ConfigurationError: Something that was told is wrong, or an address can't be listened on; nothing listens then.
     """
     tokens, tls = settings.all_tokens(), settings.tls()
     over = asyncio.Event()
@@ -116,9 +116,8 @@ async def _gateway(
     async with contextlib.AsyncExitStack() as stack:
         if siblings is not None:
             await stack.enter_async_context(siblings.connected(socket_of_worker(), orphaned=over.set))
-        found = await stack.enter_async_context(
-            listen(app, address, reuse_port=settings.is_worker, drain=settings.drain, tls=tls)
-        )
+        server = listen(app, address, reuse_port=settings.is_worker, drain=settings.drain, tls=tls)
+        found = await enter(stack, server, settings, "gateway")
         url = f"{'http' if tls is None else 'https'}://{found[0]}"
         if settings.is_worker:
             click.echo(f"worker {os.getpid()} serves on {url}", err=True)
@@ -153,28 +152,26 @@ async def _chat_service(settings: Settings, sessions: Sessions, tokens: Tokens, 
             from stable_openai.service.grpc.server import GrpcOptions, grpc_server, reflection_from_env
 
             reflection = settings.debug or reflection_from_env()
-            grpc = await listening.enter_async_context(
-                grpc_server(
-                    settings.address("grpc"),
-                    sessions,
-                    callers=callers,
-                    options=GrpcOptions(reflection=reflection, grace=settings.drain),
-                    tls=tls,
-                )
+            over_grpc = grpc_server(
+                settings.address("grpc"),
+                sessions,
+                callers=callers,
+                options=GrpcOptions(reflection=reflection, grace=settings.drain),
+                tls=tls,
             )
+            grpc = await enter(listening, over_grpc, settings, "grpc")
             click.echo(f"gRPC on {grpc.address}{'' if tls is None else ', with TLS'}", err=True)
         if settings.http:
             from stable_openai.service.http.server import HttpOptions, http_server
 
-            http = await listening.enter_async_context(
-                http_server(
-                    settings.address("http"),
-                    sessions,
-                    callers=callers,
-                    options=HttpOptions(grace=settings.drain),
-                    tls=tls,
-                )
+            over_http = http_server(
+                settings.address("http"),
+                sessions,
+                callers=callers,
+                options=HttpOptions(grace=settings.drain),
+                tls=tls,
             )
+            http = await enter(listening, over_http, settings, "http")
             click.echo(f"HTTP on {http.url}, described at {http.url}/openapi.json", err=True)
         yield
 

@@ -111,7 +111,7 @@ async def grpc_server(
     try:
         for service in (CHATBOT, STREAMING):
             await checks.set(service, health_pb2.HealthCheckResponse.SERVING)
-        _logger.info("gRPC on %s", Address(address.host, port))
+        _logger.debug("gRPC on %s", Address(address.host, port))
         yield GrpcServer(Address(address.host, port), server)
     finally:
         await checks.enter_graceful_shutdown()

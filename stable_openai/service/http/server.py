@@ -119,7 +119,7 @@ async def http_server(
         context = None if tls is None else tls.context
         await web.TCPSite(runner, address.host or None, address.port, ssl_context=context).start()
         server = HttpServer(Address(address.host, runner.addresses[0][1]), "http" if tls is None else "https")
-        _logger.info("HTTP on %s", server.url)
+        _logger.debug("HTTP on %s", server.url)
         yield server
     finally:
         await runner.cleanup()
