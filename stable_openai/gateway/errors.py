@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Refused"]
 
 _LATER: Final = 60  # seconds after which to look again where nothing is known
+_NO_RETRY: Final = {"x-should-retry": "false"}  # openai's clients would wait for that long, twice, in silence
 
 
 class Refused(Exception):  # it is an answer rather than an error
@@ -63,7 +64,8 @@ class Refused(Exception):  # it is an answer rather than an error
         what = f"for the model {error.model}" if error.model else "for this request"
         if error.retry_after is None:
             told = f"No API key of this gateway can serve {what[4:]}, and none is expected back by itself"
-            return cls(503, "no_key_available", f"{told}: its operator has to look.", headers=_later(_LATER))
+            headers = {**_later(_LATER), **_NO_RETRY}
+            return cls(503, "no_key_available", f"{told}: its operator has to look.", headers=headers)
         seconds = math.ceil(error.retry_after) or 1
         told = f"No API key of this gateway is free {what}: the next one is expected in {seconds} s."
         return cls(429, "no_key_available", told, headers=_later(seconds))

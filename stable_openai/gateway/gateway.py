@@ -169,6 +169,11 @@ class Gateway:
                 token = tokens.find(http.headers[name].encode("utf-8", "surrogateescape"))
         if token is None:
             told = "This gateway asks for a token of its own: send it as 'Authorization: Bearer …'."
+            if any(name in http.headers for name in (hdrs.AUTHORIZATION, *_CREDENTIALS)):
+                told = (
+                    "What you have sent is none of this gateway's tokens. Its operator gives them out; API keys of a "
+                    "provider are none."
+                )
             raise Refused(401, "invalid_api_key", told, headers={"WWW-Authenticate": "Bearer"}, closes=True)
         return token
 

@@ -113,11 +113,9 @@ class Admissions:
             return Admission(pool, await pool.aobtain(Ask(None, tokens), 0.0))
         except NoKeyAvailable as error:
             seconds = max(error.retry_after or 0.0, 0.0)
-            refused = TokenLimited(
-                f"the limits of your token are used up; try again in {max(seconds, 1.0):.0f} s",
-                seconds,
-                {"Retry-After": str(max(math.ceil(seconds), 1)), **_headers_of(pool)},
-            )
+            later = str(max(math.ceil(seconds), 1))
+            told = f"the limits of your token are used up{_which(error)}; try again in {later} s"
+            refused = TokenLimited(told, seconds, {"Retry-After": later, **_headers_of(pool)})
         except RequestTooLarge as error:
             told = f"the request needs {error.tokens} tokens, and your token's limit allows {error.largest}"
             refused = TokenLimited(told, None, _headers_of(pool))
@@ -136,6 +134,12 @@ class Admissions:
 
 def _store_of(token: Token, store: str) -> str:
     return beside(store, f"token.{blake2b(token.name.encode(), digest_size=8).hexdigest()}")
+
+
+def _which(error: NoKeyAvailable) -> str:
+    """Which limit it was: the only key of the pool is the token, and the reason that it is out says so."""
+    reasons = [reason.partition(";")[0] for reason in error.reasons.values() if reason]
+    return f" ({reasons[0]})" if reasons else ""
 
 
 def _headers_of(pool: KeyPool) -> dict[str, str]:

@@ -72,3 +72,16 @@ async def test_errors_are_those_of_the_client(simulated):
             await client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
         assert int(caught.value.response.headers["Retry-After"]) > 500
         assert caught.value.code == "no_key_available"
+
+
+async def test_a_gateway_whose_keys_are_all_wrong_fails_at_once(simulated):
+    """openai's client, which by itself waits for a minute and asks again, twice, is told not to: nothing will change."""
+    for key in simulated.pool.keys:
+        simulated.pool.remove(key)
+    simulated.pool.add("sk-of-nobody-1234")
+    async with openai.AsyncOpenAI(api_key="client-token-1", base_url=simulated.v1) as client:
+        for _ in range(2):
+            with pytest.raises(openai.APIStatusError) as caught:
+                await client.models.list()
+    assert (caught.value.status_code, caught.value.code) == (503, "no_key_available")
+    assert caught.value.response.headers["x-should-retry"] == "false"

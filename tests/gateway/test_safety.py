@@ -135,6 +135,8 @@ async def test_tokens(provider, gateway, client, caplog):
         async with client.post(f"{running.v1}/chat/completions", json=CHAT, headers=headers) as got:
             assert (got.status, (await got.json())["error"]["code"]) == (401, "invalid_api_key")
             assert got.headers["WWW-Authenticate"] == "Bearer"
+            said = (await got.json())["error"]["message"]
+            assert ("none of this gateway's tokens" if headers else "asks for a token of its own") in said
     assert provider.requests == []
     for headers in ({"Authorization": "Bearer lab-secret-12345"}, {"X-Api-Key": "lab-secret-12345"}):
         async with client.post(f"{running.v1}/chat/completions", json=CHAT, headers=headers) as got:

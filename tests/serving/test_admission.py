@@ -31,6 +31,28 @@ async def test_workers_count_together(store):
         await second.aclose()
 
 
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (Limits(rpm=1), "its 1 requests per minute are used"),
+        (Limits(tpm=500), "its 500 tokens per minute are used"),
+        (Limits(max_concurrency=1), "all 1 calls at once are running"),
+    ],
+)
+async def test_which_limit_it_was(limits, words):
+    """The bearer reads which of its limits stands in the way, and when to come back: by the header, to the second."""
+    entries = Admissions([Token(SECRET, "lab", limits)])
+    try:
+        entered = await entries.enter("lab", 300)
+        with pytest.raises(TokenLimited) as caught:
+            await entries.enter("lab", 300)
+        later = caught.value.headers["Retry-After"]
+        assert str(caught.value) == f"the limits of your token are used up ({words}); try again in {later} s"
+        entered.release()
+    finally:
+        await entries.aclose()
+
+
 async def test_apart_from_the_keys(store):
     """Neither the keys nor their strategy change by tokens in the same store, and the other way round."""
     with KeyPool(["key-one-1111", "key-two-2222"], rpm=9, strategy="fill-first", store=store) as pool:

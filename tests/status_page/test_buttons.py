@@ -203,7 +203,11 @@ async def test_administrators_alone(start, client):
     status, page, _ = await log_in(client, running, "status-token-8888")
     assert status == 403 and "for requests alone" in page
     headers = {"Authorization": "Bearer status-token-8888"}
-    assert (await load(client, running, "/status.json", headers=headers))[0] == 401
+    async with client.get(f"{running.url}/status.json", headers=headers) as got:
+        assert got.status == 403 and "for requests alone" in (await got.json())["error"]["message"]
+    async with client.post(f"{running.url}/status/keys/key-1/remove", headers=headers) as got:
+        assert got.status == 403
+    assert len(running.pool) == 3
     assert (await log_in(client, running))[0] == 303
 
 

@@ -19,7 +19,7 @@ from .sessions import Attempts, Sessions, csrf_of, is_csrf_of, new_id
 if TYPE_CHECKING:
     from stable_openai.clock import Clock
     from stable_openai.gateway.gateway import Gateway
-    from stable_openai.serving import Siblings
+    from stable_openai.serving import Siblings, Token
 
     from .settings import StatusOptions
 
@@ -33,6 +33,7 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _MOST: Final = 16_384  # bytes of a form
 _FIELDS: Final = 20
 _PATIENCE: Final = 10.0  # seconds for it to come
+_FOR_REQUESTS: Final = "This token is for requests alone: use one for administrators."
 _OURS: Final = frozenset({"same-origin", "none"})  # none: somebody has loaded it again
 
 
@@ -104,11 +105,14 @@ class Guard:
     def _bearer(self, http: web.Request) -> str:
         """Whose token stands in the header; wrong ones are counted as those of the form are."""
         self._check_attempts(http)
-        token = self._tokens.bearer_of(http.headers[hdrs.AUTHORIZATION].encode("utf-8", "surrogateescape"))
+        token = self._found(http)
         if token is None or not self._may(token.name):
             self._attempts.failed(_address_of(http))
             return ""
         return token.name
+
+    def _found(self, http: web.Request) -> Token | None:
+        return self._tokens.bearer_of(http.headers[hdrs.AUTHORIZATION].encode("utf-8", "surrogateescape"))
 
     def enter(self, http: web.Request) -> Caller:
         """As ``look_at``, for those alone who may come in.
@@ -117,6 +121,8 @@ class Guard:
             Denied: This one may not.
         """
         caller = self.look_at(http)
+        if not caller.name and caller.bearer and self._found(http) is not None:
+            raise Denied(403, "Not with this token", _FOR_REQUESTS)
         if not caller.name:
             told = "This page asks for a token of the gateway: log in at /status, or send 'Authorization: Bearer …'."
             raise Denied(401, "Please log in", told, headers={"WWW-Authenticate": "Bearer"})
@@ -136,7 +142,7 @@ class Guard:
             raise Denied(403, "Wrong token", told)
         if not self._may(found.name):
             self._attempts.failed(_address_of(http))
-            raise Denied(403, "Not with this token", "This token is for requests alone: use one for administrators.")
+            raise Denied(403, "Not with this token", _FOR_REQUESTS)
         self.sessions.end(http.cookies.get(_cookie_of(http), ""))
         return self.sessions.open(found.name)
 
