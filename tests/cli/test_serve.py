@@ -94,12 +94,15 @@ def test_an_address_that_is_taken(run, provider):
     provider()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        for option in ("--gateway", "--http", "--grpc"):
+        in_use = "is in use: stop what listens there, or take another port"
+        for option, words in (
+            ("--gateway", in_use),
+            ("--http", in_use),
+            ("--grpc", "can't be listened on: something listens there already, or it is no address of this machine"),
+        ):
             result = run("serve", option, address)
             assert result.exit_code == 1
-            assert result.stderr.strip().endswith(
-                f"{option}: {address} is in use: stop what listens there, or take another port"
-            )
+            assert result.stderr.strip().endswith(f"{option}: {address} {words}")
 
 
 @pytest.mark.parametrize(

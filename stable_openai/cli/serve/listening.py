@@ -17,9 +17,9 @@ __all__ = ["enter"]
 
 _Server = TypeVar("_Server")
 _ELSEWHERE: Final = "is no address of this machine: localhost:{port} is for programs here alone, 0.0.0.0:{port} for all"
-_TAKEN: Final = "is in use: stop what listens there, or take another port"
+_UNKNOWN: Final = "can't be listened on: something listens there already, or it is no address of this machine"
 _WHY: Final = {
-    errno.EADDRINUSE: _TAKEN,
+    errno.EADDRINUSE: "is in use: stop what listens there, or take another port",
     errno.EACCES: "is not for this user: ports below 1024 are the system's; take a higher one",
     errno.EADDRNOTAVAIL: _ELSEWHERE,
 }
@@ -42,9 +42,13 @@ async def enter(
     try:
         return await stack.enter_async_context(server)
     except OSError as error:
-        why = _ELSEWHERE if isinstance(error, socket.gaierror) else _WHY.get(error.errno or 0)
-        if why is None and error.errno is not None:
-            raise
         address = settings.address(name)
-        told = f"{address} {(why or _TAKEN).format(port=address.port)}"  # gRPC does not say why
-        raise ConfigurationError(settings.where(name), told) from None
+        if error.errno is None:
+            why = _UNKNOWN  # gRPC does not say
+        elif isinstance(error, socket.gaierror):
+            why = _ELSEWHERE
+        elif error.errno in _WHY:
+            why = _WHY[error.errno]
+        else:
+            raise
+        raise ConfigurationError(settings.where(name), f"{address} {why.format(port=address.port)}") from None
