@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import http_exceptions, web
 
 from stable_openai.errors import ConfigurationError
-from stable_openai.serving import Address, check_open
+from stable_openai.serving import Address, check_open, sign
 
 from .gateway import GATEWAY, Gateway
 from .health import alive, in_our_words, metrics, nothing, ready
@@ -75,6 +75,7 @@ def create_app(
     app[GATEWAY] = gateway
     app.cleanup_ctx.append(gateway.running)
     app.on_shutdown.append(_drain)
+    app.on_response_prepare.append(sign)
     app.on_response_prepare.append(sharing(with_all=bool(gateway.options.tokens)))
     app.router.add_get("/healthz", alive)
     app.router.add_get("/readyz", ready)

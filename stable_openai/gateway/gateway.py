@@ -19,7 +19,7 @@ from .metrics import make_metrics
 from .origins import answer_preflight
 from .passage import Passage
 from .relaying import ClientLeft
-from .seen import LEFT, Seen, log_access
+from .seen import LEFT, Seen, log_access, size_of
 from .upstream import Outgoing, Upstream
 
 if TYPE_CHECKING:
@@ -103,11 +103,11 @@ class Gateway:
         finally:
             self.in_flight -= 1
             seen.status = seen.status or (LEFT if response is None else response.status)
+            seen.sent = seen.sent or (0 if response is None else size_of(response))
             self.metrics.ended(seen)
             log_access(seen)
         if not response.prepared:
             response.headers["x-request-id"] = seen.id
-            response.headers["Server"] = "stable-openai"
         return response
 
     async def _answer(self, http: web.Request, seen: Seen) -> web.StreamResponse:

@@ -275,7 +275,7 @@ class Passage:
         raise Refused(503, "unavailable", "The gateway can't reach what it keeps its keys in.")
 
     def _added(self) -> dict[str, str]:
-        added = {"x-request-id": self._seen.id, "Server": "stable-openai"}
+        added = {"x-request-id": self._seen.id}
         return added if self._admission is None else {**added, **self._admission.headers()}
 
 

@@ -6,14 +6,13 @@ import json
 import logging
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from aiohttp import web
 
 from stable_openai.verdict._masking import mask_secrets
 
-if TYPE_CHECKING:
-    from aiohttp import web
-
-__all__ = ["LEFT", "Seen", "log_access"]
+__all__ = ["LEFT", "Seen", "log_access", "size_of"]
 
 LEFT: Final = 499  # what servers write in their logs where the client has gone
 _logger = logging.getLogger("stable_openai.access")
@@ -81,3 +80,10 @@ def log_access(seen: Seen) -> None:
         "ms": round(seen.seconds * 1000, 3),
     }
     _logger.info("%s", json.dumps(line))
+
+
+def size_of(response: web.StreamResponse) -> int:
+    """Bytes of an answer's body."""
+    if isinstance(response, web.Response) and isinstance(response.body, bytes):
+        return len(response.body)
+    return response.body_length if response.prepared else 0

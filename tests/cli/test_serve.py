@@ -15,8 +15,9 @@ from urllib.error import HTTPError
 
 import pytest
 
-from stable_openai.cli.opening import open_pool
+from stable_openai.cli.opening import NoKeys, open_pool
 from stable_openai.cli.serve.listening import enter
+from stable_openai.cli.serve.running import look
 from stable_openai.cli.serve.settings import Settings
 from stable_openai.errors import ConfigurationError
 from tests.cli.conftest import KEYS
@@ -171,6 +172,7 @@ def refused(tmp_path):
         ('http = ""\n', "line 1: http: must be a host and a port"),
         ('model = """\nhttp = 1"""\nhttp = "::1:1"', "line 3: http: has an IPv6 address without brackets"),
         ('store = "red://h"\n', "line 1: store: must begin with memory://, sqlite:///"),
+        ('\nstore = "sqlite:///nowhere/keys.db"\n', "line 2: store: there is no folder /"),
         ('base_url = "me:pw@host"\n', "line 1: base_url: must be the address of a provider"),
         (
             'base_url = "https://me:pw@host/v1"\n',
@@ -293,8 +295,14 @@ def test_what_is_wrong_with_the_service_is_said_before_the_gateway_listens(run, 
 
 @posix
 def test_workers_are_not_started_in_vain(run, provider, tmp_path):
-    """What is wrong with the keys is said once, by the process that would start them."""
+    """What is wrong with the keys, or with the address, is said once, by the process that would start them."""
     provider()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        store = f"sqlite:///{tmp_path}/keys.db"
+        result = run("serve", "--gateway", address, "--workers", "2", "--store", store)
+        assert f"--gateway: {address} is in use: stop what listens there" in result.stderr
+        assert "worker" not in result.stderr
     path = tmp_path / "keys.toml"
     path.write_text("[pool]\nrpm = 0\n")
     path.chmod(0o600)
@@ -351,3 +359,17 @@ def test_the_store_of_the_file_of_keys(tmp_path, monkeypatch):
     monkeypatch.delenv("STABLE_OPENAI_STORE")
     with pytest.raises(ConfigurationError, match="needs a store that processes share"):
         Settings.of(None, told)
+
+
+@pytest.mark.parametrize(("address", "warned"), [("0.0.0.0:8000", True), ("localhost:8000", False)])
+def test_short_tokens(folder, capsys, monkeypatch, address, warned):
+    """Where others can come, they are warned of, by name alone."""
+    monkeypatch.delenv("OPENAI_API_KEYS", raising=False)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    settings = Settings.of(None, {"gateway": address, "tokens": ("web=hunter2", "crawler=a-long-random-text")})
+    with pytest.raises(NoKeys):  # which is looked at later
+        look(settings)
+    told = capsys.readouterr().err
+    assert ("the token web has 7 characters: others can come here and guess it" in told) is warned
+    assert "hunter2" not in told
+    assert "crawler" not in told

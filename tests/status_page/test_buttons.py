@@ -253,6 +253,18 @@ async def test_nothing_secret_is_logged(start, client, caplog):
     assert not re.search(r"status-(secret|token|wrong)-", caplog.text)
 
 
+async def test_what_was_removed_is_said(start, client):
+    """The page that follows says so; of a key that is there still it says nothing, and nothing of others' making."""
+    running = await start()
+    csrf = csrf_in((await load(client, running))[1])
+    form = {"csrf": csrf, "sure": "yes"}
+    headers = {"Referer": f"{running.url}/status/keys/key-1/remove"}
+    async with client.post(f"{running.url}/status/keys/key-1/remove", data=form, headers=headers) as got:
+        assert "<p>key-1 was removed.</p>" in await got.text()
+    for path, there in (("/status?removed=key-2", "key-2 was removed"), ("/status?removed=<b>x</b>", "<b>x</b>")):
+        assert there not in (await load(client, running, path))[1]
+
+
 async def test_the_access_log(start, client, caplog):
     """Each request to the page has its line, with the name of who has sent it; no token, cookie or query is in it."""
     caplog.set_level("INFO", "stable_openai.access")

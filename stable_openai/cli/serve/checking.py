@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from stable_openai.errors import ConfigurationError
 from stable_openai.serving import check_url
 from stable_openai.stores.opening import MEMORY, check_store
+from stable_openai.stores.shared.sqlite.urls import check_sqlite_url
 
 if TYPE_CHECKING:
     from .settings import Settings
@@ -33,6 +35,7 @@ def check(settings: Settings) -> None:
     _check_addresses(settings)
     _check_urls(settings)
     _check_paths(settings)
+    _check_folder_of_store(settings)
     _check_uses(settings)
     if settings.workers > 1:
         _check_workers(settings)
@@ -85,6 +88,14 @@ def _check_paths(settings: Settings) -> None:
     if settings.sessions is not None and not settings.sessions.absolute().parent.is_dir():
         told = f"there is no folder {settings.sessions.absolute().parent}: make it first"
         raise ConfigurationError(settings.where("sessions"), told)
+
+
+def _check_folder_of_store(settings: Settings) -> None:
+    """Refuse a file in no folder: a store that is lost later stops nobody, one that was never there is a mistake."""
+    if settings.counted_in.startswith("sqlite:"):
+        folder = Path(check_sqlite_url(settings.counted_in).path).parent
+        if not folder.is_dir():
+            raise ConfigurationError(settings.where("store"), f"there is no folder {folder}: make it first")
 
 
 def _check_uses(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from stable_openai.cli.opening import NoKeys, open_pool
 from stable_openai.serving import Siblings
 from stable_openai.stores.opening import MEMORY
 
-from .listening import enter
+from .listening import enter, probe
 from .renewing import on_hangup, read_certificate, read_keys
 from .workers import socket_of_worker
 
@@ -34,6 +34,7 @@ Wanted: TypeAlias = "Callable[[Sequence[Key]], list[Key]]"
 __all__ = ["look", "serve"]
 
 _BASE_URL: Final = "https://api.openai.com/v1"
+_SHORT: Final = 16  # characters of a token: of letters and figures, some 95 bits
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -44,6 +45,8 @@ async def serve(settings: Settings) -> None:
         ConfigurationError: Something that was told is wrong, or an address can't be listened on; nothing listens then.
     """
     tokens, tls = settings.all_tokens(), settings.tls()
+    if not settings.is_worker:
+        _warn_of_short(tokens, settings)
     over = asyncio.Event()
     again: list[Callable[[], object]] = [] if tls is None else [partial(read_certificate, tls)]
     with _signals(over), on_hangup(lambda: [read() for read in again], over.set):
@@ -73,9 +76,20 @@ def look(settings: Settings) -> None:
         ConfigurationError: Something is wrong.
         OSError: A file can't be read.
     """
-    settings.all_tokens()
+    _warn_of_short(settings.all_tokens(), settings)
     settings.tls()
     open_pool(settings.pool, store=MEMORY)[0].close()
+    if settings.gateway:
+        probe(settings, "gateway")
+
+
+def _warn_of_short(tokens: Tokens, settings: Settings) -> None:
+    """Say which tokens could be guessed by those who can come."""
+    if settings.is_open:
+        for token in tokens:
+            if len(token.secret) < _SHORT:
+                told = f"the token {token.name} has {len(token.secret)} characters: others can come here and guess it"
+                click.echo(f"{told}; {_SHORT} at random are safe", err=True)
 
 
 def _pool(settings: Settings, *, needed: bool) -> KeyPool | None:

@@ -164,6 +164,11 @@ class Settings:
                 check_open(self.address(name), self.where(name), has_token=bool(tokens))
         return tokens
 
+    @property
+    def is_open(self) -> bool:
+        """Whether others than this machine can come to one of the three."""
+        return any(not self.address(name).is_loopback for name in SERVERS if getattr(self, name) is not None)
+
     @cached_property
     def counted_in(self) -> str:
         """Where the pool's counts are: as told, else as the file of keys or the environment says.

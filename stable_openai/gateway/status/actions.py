@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
 
 from aiohttp import web
 from yarl import URL
@@ -16,6 +17,8 @@ from .document import confirm_page, login_page
 from .sessions import new_id
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .board import Board, Row
     from .guard import Caller
     from .routes import Status
@@ -37,7 +40,7 @@ async def log_in(http: web.Request, status: Status) -> web.StreamResponse:
     try:
         identity = guard.log_in(http, form.get("token", ""))
     except Denied as denied:
-        page = login_page(caller.csrf, str(denied))
+        page = login_page(caller.csrf, str(denied), for_admins=guard.for_admins)
         return web.Response(text=page, content_type="text/html", status=denied.status, headers=denied.headers)
     session = guard.sessions.find(identity)
     _logger.info("logged in at the status page: %s", session.token if session is not None else "")
@@ -87,7 +90,7 @@ async def act(http: web.Request, status: Status) -> web.StreamResponse:
     _say(caller, what, name)
     if "application/json" in http.headers.get("Accept", "") or caller.bearer:
         return web.json_response({"key": name, "done": what, "said": f"{name} {_DONE[what]}."})
-    return _to_home(http)
+    return _to_home(http, {"removed": name} if what == "remove" else {})
 
 
 def _say(caller: Caller, what: str, name: str) -> None:
@@ -112,10 +115,15 @@ def _no_such_key() -> Denied:
     return Denied(404, "No such key", told)
 
 
-def _to_home(http: web.Request | None = None) -> web.Response:
-    """See other, so that loading it again does nothing twice: the page that the form was on, where that is known."""
+def _to_home(http: web.Request | None = None, told: Mapping[str, str] | None = None) -> web.Response:
+    """See other, so that loading it again does nothing twice: the page that the form was on, where that is known.
+
+    Args:
+        http: The request with the form.
+        told: What the page is to say besides, as its query has it.
+    """
     came = _url_of(http.headers.get("Referer", "")) if http is not None else URL()
-    asked = came.raw_query_string if came.path == _HOME else ""
+    asked = came.raw_query_string if came.path == _HOME else urlencode(told or {})
     return web.Response(status=303, headers={"Location": f"{_HOME}?{asked}" if asked else _HOME})
 
 

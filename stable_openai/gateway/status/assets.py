@@ -47,5 +47,4 @@ HEADERS: Final = {
     "Referrer-Policy": "same-origin",  # with none at all, browsers would not say where a form is from
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Server": "stable-openai",
 }

@@ -27,6 +27,8 @@ def chart_of(counts: Sequence[int]) -> str:
     most = max(counts)
     last = f"{spell_number(whole[-1])} in the last whole minute, " if whole else ""
     told = f"{last}{spell_number(counts[-1])} in the one that runs; at most {spell_number(most)} in a minute."
+    if not most:
+        told = "None yet."
     picture = (
         f'<svg class="chart" viewBox="0 0 {KEPT} {_HEIGHT}" preserveAspectRatio="none" role="img" '
         f'aria-labelledby="chart-t"><title id="chart-t">Requests per minute. {told}</title>'

@@ -35,15 +35,22 @@ def document(title: str, header: str, main: str, *, script: bool = False, refres
     )
 
 
-def login_page(csrf: str, problem: str = "") -> str:
-    """Asks for a token."""
+def login_page(csrf: str, problem: str = "", *, for_admins: bool = False) -> str:
+    """Asks for a token.
+
+    Args:
+        csrf: What its form holds.
+        problem: What was wrong with the one before.
+        for_admins: Whether it has to be one of an administrator's.
+    """
+    whose = "a token of an administrator of the gateway" if for_admins else "one of the gateway's tokens"
     told = f'<p role="alert" id="problem"><strong class="failed">{text(problem, 300)}</strong></p>' if problem else ""
     described = ' aria-describedby="problem" aria-invalid="true"' if problem else ""
     return document(
         "Log in: status of the gateway",
         "<h1>Status of the gateway</h1>",
         '<section class="narrow" aria-labelledby="login"><h2 id="login">Log in</h2>'
-        "<p>This page asks for one of the gateway's tokens. It is not kept in the browser.</p>"
+        f"<p>This page asks for {whose}. It is not kept in the browser.</p>"
         f'{told}<form method="post" action="/status/login"><input type="hidden" name="csrf" value="{escape(csrf)}"/>'
         '<label for="token">Token</label><input type="password" id="token" name="token" required="" '
         f'autocomplete="current-password" spellcheck="false"{described}/><button class="main">Log in</button></form>'

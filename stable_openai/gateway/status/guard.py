@@ -80,6 +80,11 @@ class Guard:
         """Whether it asks for a token."""
         return bool(self._tokens)
 
+    @property
+    def for_admins(self) -> bool:
+        """Whether some of the tokens alone will do."""
+        return self._options.admins is not None
+
     def look_at(self, http: web.Request) -> Caller:
         """Whose request it is; it may be nobody's who may come in.
 

@@ -25,7 +25,9 @@ _MANY: Final = 8  # keys, from which on a search is of use
 _OUT: Final = ("cooling_down", "parked", "barred", "retired")
 
 
-def status_page(board: Board, view: View, csrf: str, *, logged_in: str = "", again: bool = False) -> str:
+def status_page(  # what a page may be told
+    board: Board, view: View, csrf: str, *, logged_in: str = "", again: bool = False, removed: str = ""
+) -> str:
     """The whole page.
 
     Args:
@@ -34,13 +36,15 @@ def status_page(board: Board, view: View, csrf: str, *, logged_in: str = "", aga
         csrf: What its forms hold.
         logged_in: The name of the token that was shown, where there was one.
         again: Whether it loads itself again where there are no scripts.
+        removed: The name of a key that was removed just before; one that is there still was not.
     """
     shown = view.choose(board)
     pieces = pieces_of(board, view, shown)
     figures = piece("dl", "figures", pieces["figures"], 'class="figures"')
     chart = piece("div", "minutes", pieces["minutes"])
+    said = f"<p>{text(removed)} was removed.</p>" if removed and removed not in board.rows else ""
     main = (
-        f'<div id="said" role="status" aria-live="polite"></div>{figures}'
+        f'<div id="said" role="status" aria-live="polite">{said}</div>{figures}'
         f'<section aria-labelledby="rate"><h2 id="rate">Requests per minute</h2>{chart}</section>'
         f'<section aria-labelledby="list"><h2 id="list">Keys</h2>{_tools(board, view, pieces["found"])}'
         f"{_table(board, shown, csrf)}{piece('nav', 'pages', pieces['pages'], _PAGES)}</section>"

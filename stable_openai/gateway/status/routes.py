@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from stable_openai.gateway.gateway import GATEWAY
-from stable_openai.gateway.seen import LEFT, Seen, log_access
+from stable_openai.gateway.seen import LEFT, Seen, log_access, size_of
 
 from . import actions
 from .assets import HEADERS
@@ -122,19 +122,13 @@ def _answering(handler: Callable[[web.Request, Status], Awaitable[web.StreamResp
         CALLER.set("")
         try:
             response = await answer(http)
-            seen.status, seen.sent = response.status, _size_of(response)
+            seen.status, seen.sent = response.status, size_of(response)
             return response
         finally:
             seen.token = CALLER.get()
             log_access(seen)
 
     return logged
-
-
-def _size_of(response: web.StreamResponse) -> int:
-    if isinstance(response, web.Response) and isinstance(response.body, bytes):
-        return len(response.body)
-    return response.body_length
 
 
 def _denied(http: web.Request, denied: Denied) -> web.Response:
@@ -159,7 +153,8 @@ async def _page(http: web.Request, status: Status) -> web.StreamResponse:
     if not caller.name:
         if caller.bearer:
             status.guard.enter(http)
-        response = web.Response(text=login_page(caller.csrf), content_type="text/html", status=401)
+        text = login_page(caller.csrf, for_admins=status.guard.for_admins)
+        response = web.Response(text=text, content_type="text/html", status=401)
         response.headers["WWW-Authenticate"] = "Bearer"
     else:
         board = await status.watch.board()
@@ -169,6 +164,7 @@ async def _page(http: web.Request, status: Status) -> web.StreamResponse:
             caller.csrf,
             logged_in=caller.name if status.guard.asks else "",
             again="again" in http.query,
+            removed=http.query.get("removed", ""),
         )
         response = web.Response(text=text, content_type="text/html")
     if caller.new:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from stable_openai.service.callers import Callers
-from stable_openai.serving import Address, check_open, parse_address
+from stable_openai.serving import Address, check_open, parse_address, sign
 
 from .gate import gate
 from .openapi import document_of
@@ -76,6 +76,7 @@ def http_app(
     options = HttpOptions() if options is None else options
     callers = Callers() if callers is None else callers
     app = web.Application(middlewares=[gate(callers, options.max_requests)], client_max_size=options.max_body)
+    app.on_response_prepare.append(sign)
     document = document_of(sessions.options, wants_token=bool(callers.tokens))
     app.add_routes(Routes(sessions, callers, document).all())
     return app
