@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -27,6 +28,18 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("STABLE_OPENAI_HOME", str(home))
     monkeypatch.delenv("STABLE_OPENAI_MODEL", raising=False)
     return home
+
+
+@pytest.fixture(autouse=True)
+def _loggers_as_before():
+    """A command that runs in this process leaves its handlers behind: a process of its own would end with it."""
+    loggers = [logging.getLogger(name) for name in ("stable_openai", "stable_openai.access")]
+    before = [(logger.level, list(logger.handlers), logger.propagate) for logger in loggers]
+    yield
+    for logger, (level, handlers, propagate) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+        logger.propagate = propagate
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import re
 import signal
@@ -25,18 +24,6 @@ from tests.cli.servers import CHAT, ask, said
 
 pytest.importorskip("grpc")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and ports as POSIX has them")
-
-
-@pytest.fixture(autouse=True)
-def _loggers_as_before():
-    """A command that runs in this process leaves its handlers behind: a process of its own would end with it."""
-    loggers = [logging.getLogger(name) for name in ("stable_openai", "stable_openai.access")]
-    before = [(logger.level, list(logger.handlers), logger.propagate) for logger in loggers]
-    yield
-    for logger, (level, handlers, propagate) in zip(loggers, before, strict=True):
-        logger.setLevel(level)
-        logger.handlers[:] = handlers
-        logger.propagate = propagate
 
 
 @posix
