@@ -1,4 +1,7 @@
-"""One crawl through one door, in a process of its own: told by JSON on stdin, it tells what came of it on stdout."""
+"""One crawl through one door, in a process of its own: told by JSON on stdin, it tells what came of it on stdout.
+
+It says when it has loaded, and then waits for what to crawl.
+"""
 
 from __future__ import annotations
 
@@ -96,4 +99,5 @@ def crawl(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    print(json.dumps("ready"), flush=True)
     print(json.dumps(crawl(json.loads(sys.stdin.readline()))))

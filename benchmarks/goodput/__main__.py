@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.environments import OLD, child_environment, is_there, versions
+from benchmarks.child import Child
+from benchmarks.environments import OLD, is_there, versions
 
 from . import variants
 from .provider import Host
@@ -20,6 +21,7 @@ RUNNER: Final = Path(__file__).with_name("runner.py")
 THREADS: Final = 16
 ALWAYS: Final = ("oracle", "stable_openai", "openai's retries", "tenacity")
 REST: Final = ("pyrate + tenacity", "LiteLLM shuffle", "LiteLLM usage", "stable-openai 0.1.1")
+QUICK_REST: Final = ("LiteLLM shuffle",)
 MODULES: Final = {
     "openai's retries": "openai",
     "tenacity": "tenacity",
@@ -33,7 +35,7 @@ def clients_of(variant: variants.Variant, *, quick: bool) -> list[str]:
     """Who crawls."""
     found = list(ALWAYS if variant.everyone or not quick else ALWAYS[:2])
     if variant.everyone:
-        found += ["LiteLLM shuffle", "stable-openai 0.1.1"] if quick else REST
+        found += QUICK_REST if quick else REST
     if "by_second" in variant.settings:
         found[1:2] = ["oracle, paced", "stable_openai", "stable_openai, rpm alone", "stable_openai, pace"]
     if variant.settings.get("algorithm") == "bucket":
@@ -41,40 +43,49 @@ def clients_of(variant: variants.Variant, *, quick: bool) -> list[str]:
     return found
 
 
-def run(variant: variants.Variant, client: str, minute: float) -> dict[str, Any]:
-    """One crawl."""
-    keys = variant.keys()
+def crawls(variant: variants.Variant, clients: list[str], minute: float) -> dict[str, dict[str, Any]]:
+    """One crawl by each, in turn. They load all at once beforehand: it is nobody's turn then."""
+    with contextlib.ExitStack() as stack:
+        children = {client: stack.enter_context(_child(client, minute)) for client in clients}
+        settings, keys = variant.simulator(minute), variant.keys()
+        hosts = {client: stack.enter_context(Host(settings, keys)) for client in clients}
+        for child in children.values():
+            child.wait()
+        return {client: crawl(variant, client, children[client], hosts[client], minute) for client in clients}
+
+
+def _child(client: str, minute: float) -> Child:
     old = client == "stable-openai 0.1.1"
-    best = variants.best_seconds(variant, minute)
-    with Host(variant.simulator(minute), keys) as host:
-        spec = {
-            "client": client,
-            "base_url": host.base_url,
-            "keys": [
-                {"secret": k.secret, "name": k.name, "rpm": k.rpm, "state": k.state}
-                | {"windows": variant.windows(k.rpm or 1, minute)}
-                for k in keys
-            ],
-            "minute": minute,
-            "scale": minute / 60,
-            "requests": variant.requests,
-            "threads": THREADS,
-            "told": variant.told,
-            "told_seconds": client == "stable_openai",
-            "pace": client.endswith((", pace", ", paced")),
-            "refill": client == "oracle, refill",
-            "deadline": 4 * best + 10 * minute / 60,
-        }
-        python = OLD.python if old else sys.executable
-        assert python is not None
-        done = subprocess.run(
-            [python, str(RUNNER)], input=json.dumps(spec), capture_output=True, text=True,
-            env=child_environment(ours=not old), check=False,
-        )  # fmt: skip
-        if done.returncode or not done.stdout:
-            return {"failed": done.stderr.strip().splitlines()[-1:] or ["it ended without a word"]}
-        found = json.loads(done.stdout)
-        found |= host.stats(minute)
+    python = OLD.python if old else sys.executable
+    assert python is not None
+    return Child([python, str(RUNNER)], first={"client": client, "scale": minute / 60}, ours=not old)
+
+
+def crawl(variant: variants.Variant, client: str, child: Child, host: Host, minute: float) -> dict[str, Any]:
+    """One crawl, with a provider of its own."""
+    best, keys = variants.best_seconds(variant, minute), variant.keys()
+    spec = {
+        "client": client,
+        "base_url": host.base_url,
+        "keys": [
+            {"secret": k.secret, "name": k.name, "rpm": k.rpm, "state": k.state}
+            | {"windows": variant.windows(k.rpm or 1, minute)}
+            for k in keys
+        ],
+        "minute": minute,
+        "scale": minute / 60,
+        "requests": variant.requests,
+        "threads": THREADS,
+        "told": variant.told,
+        "told_seconds": client == "stable_openai",
+        "pace": client.endswith((", pace", ", paced")),
+        "refill": client == "oracle, refill",
+        "deadline": 4 * best + 10 * minute / 60,
+    }
+    found = child.do(spec)
+    if "failed" in found:
+        return found
+    found |= host.stats(minute)
     found["best_s"] = round(best, 3)
     found["share"] = round(found["answered"] / variant.requests, 4)
     found["rejected_per_1000"] = round(1000 * found["rate_limited"] / max(1, found["answered"]), 1)
@@ -105,8 +116,8 @@ def main() -> None:
         clients = [client for client in clients if client not in missing]
         runs: dict[str, list[dict[str, Any]]] = {client: [] for client in clients}
         for _ in range(options.rounds):
-            for client in clients:
-                runs[client].append(run(variant, client, minute))
+            for client, found_now in crawls(variant, clients, minute).items():
+                runs[client].append(found_now)
         rows = {client: chosen(all_runs) for client, all_runs in runs.items()}
         found[variant.name] = {"about": asdict(variant), "rows": rows, "runs": runs, "missing": missing}
         show(variant.name, found[variant.name])

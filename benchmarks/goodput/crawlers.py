@@ -8,6 +8,7 @@ own.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import itertools
 import os
 import threading
@@ -17,10 +18,18 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CRAWLERS", "warm"]
+__all__ = ["CRAWLERS", "load", "warm"]
 
 MODEL: Final = "gpt-4o-mini"
 _TIMEOUT_S: Final = 20.0
+
+
+def load(client: str, scale: float) -> None:
+    """Import what takes long, before the client is told where the provider is."""
+    if client.startswith("LiteLLM"):
+        os.environ.update(INITIAL_RETRY_DELAY=str(0.5 * scale), MAX_RETRY_DELAY=str(8 * scale))
+        importlib.import_module("litellm")
+    importlib.import_module("openai")
 
 
 def _clients(spec: dict[str, Any], *, max_retries: int = 0) -> dict[str, Any]:
@@ -155,10 +164,10 @@ def litellm_usage(spec: dict[str, Any]) -> Callable[[str], Any]:
 
 
 def _litellm(spec: dict[str, Any], strategy: str) -> Callable[[str], Any]:
-    scale = spec["scale"]
-    os.environ.update(INITIAL_RETRY_DELAY=str(0.5 * scale), MAX_RETRY_DELAY=str(8 * scale))
     import litellm
     import openai
+
+    scale = spec["scale"]
 
     litellm.suppress_debug_info = True
     deployments = [

@@ -31,7 +31,7 @@ def show(name: str, part: dict[str, Any]) -> None:
     lines = []
     for client, row in rows.items():
         if "failed" in row:
-            lines.append([client, "failed", *[""] * 8, row["failed"][0][:60]])
+            lines.append([client, "failed", *[""] * 8, row["failed"][:60]])
             continue
         of_oracle = f"{goodput(row, oracle) / goodput(oracle):.1%}" if oracle and "failed" not in oracle else ""
         peer = rows.get(_OF.get(client, ""))

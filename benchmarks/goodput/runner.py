@@ -1,5 +1,7 @@
 """One crawl by one client, in a process of its own: told by JSON on stdin, it tells what came of it on stdout.
 
+First it is told who it is; it says when it has loaded that, and then waits for what to crawl.
+
 It is run by its path, not as a module of the package, so that the old stable-openai can be run by it as well.
 """
 
@@ -14,7 +16,7 @@ import threading
 import time
 from typing import Any
 
-from crawlers import CRAWLERS, warm
+from crawlers import CRAWLERS, load, warm
 
 __all__: list[str] = []
 
@@ -71,7 +73,10 @@ def crawl(spec: dict[str, Any]) -> dict[str, Any]:
 
 def _main() -> None:
     out, sys.stdout = sys.stdout, sys.stderr  # what a client prints is no answer
-    print(json.dumps(crawl(json.loads(sys.stdin.read()))), file=out, flush=True)
+    first = json.loads(sys.stdin.readline())
+    load(first["client"], first["scale"])
+    print(json.dumps("ready"), file=out, flush=True)
+    print(json.dumps(crawl(json.loads(sys.stdin.readline()))), file=out, flush=True)
     os._exit(0)  # the old package has a thread that never ends
 
 

@@ -74,7 +74,7 @@ ALL: Final = (
     Variant("limits untold", told=False),
     Variant("limits untold, no hints", {"retry_after": False, "limit_headers": False}, told=False),
 )
-QUICK: Final = ("sliding window", "limits untold")
+QUICK: Final = ("sliding window",)
 
 
 def best_seconds(variant: Variant, minute: float) -> float:

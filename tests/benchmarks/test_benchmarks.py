@@ -51,7 +51,7 @@ def test_variants_and_their_best_time(variant):
 
 def test_doors(capsys, tmp_path):
     """A small crawl through one door is answered in full; tables and charts come of several, skipped ones included."""
-    shared = doors.run(SHARED, requests=8, threads=2)
+    shared = doors.run({SHARED: 8}, threads=2)[SHARED]
     assert (shared["answered"], shared["errors"]) == (8, {})
     rows = doors.compare([{doors.AS_IS: {**shared, "per_second": 1.0}, SHARED: shared, "third": {"skipped": "later"}}])
     assert rows[SHARED]["times_the_first"] == shared["per_second"]
