@@ -28,9 +28,6 @@ class Remote:
         what: ``old`` or ``litellm``.
         keys: How many keys it has.
         environment: Its environment variables.
-
-    Raises:
-        OSError: It could not be started; the message is its own.
     """
 
     def __init__(self, python: str, what: str, keys: int, environment: dict[str, str]) -> None:
@@ -39,6 +36,13 @@ class Remote:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
+
+    def wait(self) -> None:
+        """Wait until it has loaded, while others do so, too.
+
+        Raises:
+            OSError: It could not be started; the message is its own.
+        """
         if self._ask({"call": "ready"}) is None:
             error = self._process.stderr.read() if self._process.stderr is not None else ""
             self.close()

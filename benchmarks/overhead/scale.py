@@ -139,7 +139,7 @@ def latency(*, quick: bool) -> dict[str, Any]:
 
     from stable_openai.simulator import equal_keys
 
-    calls = 300 if quick else 1_500
+    calls = BLOCK if quick else 6 * BLOCK
     sim_keys = equal_keys(10)
     with Host({"latency_s": 0.005, "limit_headers": True}, sim_keys) as host:
         http = openai.DefaultHttpxClient(trust_env=False)

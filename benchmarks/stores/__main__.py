@@ -26,6 +26,9 @@ __all__ = ["costs", "crowds", "main", "show"]
 FEW: Final = 10
 MANY: Final = 10_000
 PROCESSES: Final = 8
+ROUNDS: Final = 25
+CROWD: Final = {"processes": 8, "threads": 8, "keys": 20, "rpm": 40, "minute": 10.0, "minutes": 3.0}
+QUICK_CROWD: Final = {"processes": 4, "threads": 8, "keys": 10, "rpm": 16, "minute": 2.0, "minutes": 2.0}
 TASKS: Final = ", asyncio"
 TOGETHER: Final = f", {PROCESSES} processes"
 BASES: Final = {"SQLite": PLAIN_SQLITE, "Redis": PLAIN_REDIS}
@@ -178,12 +181,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, shorter crowds")
     options = parser.parse_args()
-    size = {"processes": 8, "threads": 8, "keys": 20}
-    size |= {"rpm": 16, "minute": 4.0, "minutes": 2.0} if options.quick else {"rpm": 40, "minute": 10.0, "minutes": 3.0}
+    size, rounds, many = CROWD, ROUNDS, MANY
+    if options.quick:
+        size, rounds, many = QUICK_CROWD, 5, 1_000
     with places() as where:
         found = {
             "about": {"versions": versions(), "crowd": size},
-            "costs": costs(where, rounds=5 if options.quick else 40),
+            "costs": costs(where, rounds=rounds, many=many),
             "crowds": crowds(where, **size),
         }
     show(found)

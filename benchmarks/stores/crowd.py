@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import json
+import os
 import sys
 import threading
 import time
@@ -198,6 +199,7 @@ def _main() -> None:
             sys.stdin.readline()
             found = member.crawl()
         _say(found)
+    os._exit(0)  # all is said and closed; taking what openai has loaded apart takes seconds
 
 
 def _say(what: object) -> None:
