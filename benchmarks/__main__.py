@@ -56,7 +56,8 @@ def main() -> int:
             if environment.missing:
                 print(f"could not be installed: {', '.join(environment.missing)}")
     python = PEERS.python or sys.executable
-    results, charts = options.out / "results", options.out / "charts"
+    results = options.out / "results"
+    charts = options.out / "charts" / ("quick" if options.quick else "")  # a look does not redraw what was recorded
     results.mkdir(parents=True, exist_ok=True)
     failed = False
     for section in options.sections or SECTIONS:
