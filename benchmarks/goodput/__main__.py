@@ -19,7 +19,8 @@ from .report import chosen, show
 
 RUNNER: Final = Path(__file__).with_name("runner.py")
 THREADS: Final = 16
-ALWAYS: Final = ("oracle", "stable_openai", "openai's retries", "tenacity")
+FIRST: Final = ("oracle", "stable_openai")
+NEVER_TOLD: Final = ("openai's retries", "tenacity")  # of limits; so untold ones are nothing new to them
 REST: Final = ("pyrate + tenacity", "LiteLLM shuffle", "LiteLLM usage", "stable-openai 0.1.1")
 QUICK_REST: Final = ("LiteLLM shuffle",)
 MODULES: Final = {
@@ -33,7 +34,7 @@ MODULES: Final = {
 
 def clients_of(variant: variants.Variant, *, quick: bool) -> list[str]:
     """Who crawls."""
-    found = list(ALWAYS if variant.everyone or not quick else ALWAYS[:2])
+    found = list(FIRST if (quick and not variant.everyone) or not variant.told else (*FIRST, *NEVER_TOLD))
     if variant.everyone:
         found += QUICK_REST if quick else REST
     if "by_second" in variant.settings:
