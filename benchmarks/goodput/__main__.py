@@ -98,12 +98,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.goodput", description=__doc__)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--minute", type=float, help="seconds of the provider's minute (default: 4; 2 with --quick)")
+    parser.add_argument("--minute", type=float, help="seconds of the provider's minute (default: 4; 1.5 with --quick)")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--variants", nargs="*", default=[variant.name for variant in variants.ALL])
     parser.add_argument("--clients", nargs="*", help="only these")
     options = parser.parse_args()
-    minute = options.minute or (2.0 if options.quick else 4.0)
+    minute = options.minute or (1.5 if options.quick else 4.0)
     names = variants.QUICK if options.quick and len(options.variants) == len(variants.ALL) else options.variants
     found: dict[str, Any] = {
         "about": {"versions": versions(), "minute_s": minute, "threads": THREADS, "quick": options.quick}

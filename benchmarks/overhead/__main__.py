@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="*", default=["kinds", "keys", "threads", "tasks", "routers", "scale"])
     options = parser.parse_args()
-    pace = sections.Pace(rounds=5, seconds=0.01, quick=True) if options.quick else sections.Pace()
+    pace = sections.Pace(rounds=4, seconds=0.01, quick=True) if options.quick else sections.Pace()
     found: dict[str, Any] = {
         "about": {
             "versions": versions(),

@@ -183,7 +183,7 @@ def main() -> None:
     options = parser.parse_args()
     size, rounds, many = CROWD, ROUNDS, MANY
     if options.quick:
-        size, rounds, many = QUICK_CROWD, 5, 1_000
+        size, rounds, many = QUICK_CROWD, 4, 1_000
     with places() as where:
         found = {
             "about": {"versions": versions(), "crowd": size},
